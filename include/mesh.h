@@ -1,0 +1,7 @@
+/* Mesh: distributed process management by capability. Programs include this header alone. */
+#ifndef MESH_H
+#define MESH_H
+
+#include <mesh/error.h>
+
+#endif
