@@ -1,13 +1,16 @@
 #!/bin/sh
-# Configures and builds the presets that are named.
+# Configures and builds the presets that are named, and says how long each took.
+#   JOBS=n          compilers at a time
+#   MESH_TESTS=OFF  the libraries and programs only: needs none of the packages for tests
 set -eu
 cd "$(dirname "$0")/.."
+mkdir -p build
 for preset in "$@"; do
-    [ -f "build/$preset/build.ninja" ] || cmake --preset "$preset" >"/tmp/mesh-configure.$$" 2>&1 || {
-        cat "/tmp/mesh-configure.$$" >&2
-        rm -f "/tmp/mesh-configure.$$"
+    start=$(date +%s)
+    cmake --preset "$preset" -D MESH_TESTS="${MESH_TESTS:-ON}" >"build/configure-$preset.log" 2>&1 || {
+        cat "build/configure-$preset.log" >&2
         exit 1
     }
-    rm -f "/tmp/mesh-configure.$$"
-    cmake --build "build/$preset"
+    cmake --build "build/$preset" --parallel "${JOBS:-$(nproc)}"
+    echo "Built $preset in $(($(date +%s) - start)) s"
 done

@@ -1,36 +1,68 @@
 #!/bin/sh
-# Installs the Debian packages that Mesh needs to build and to test; does nothing when they are there.
-# On a system without apt it names them and fails.
+# Installs the Debian packages that a purpose needs; does nothing when they are there.
+# On a system without apt it goes on if the tools and libraries are there, and names what is missing otherwise.
 set -eu
+
 build="build-essential cmake ninja-build pkg-config libuv1-dev libboost-context-dev"
-tests="clang libclang-rt-14-dev clang-format clang-tidy libcmocka-dev erlang-base erlang-dev"
-bench="libcaf-dev elixir"
+build_tools="cc c++ cmake ninja pkg-config"
+build_libs="libuv"
+tests="clang libclang-rt-dev clang-format clang-tidy shellcheck libcmocka-dev erlang-base erlang-dev"
+test_tools="gcc g++ clang clang++ clang-format clang-tidy shellcheck erl"
+test_libs="cmocka"
 
 case "${1:-build}" in
-build) wanted="$build" ;;
-test) wanted="$build $tests" ;;
-benchmark) wanted="$build $tests $bench" ;;
+build) wanted="$build" tools="$build_tools" libs="$build_libs" ;;
+test) wanted="$build $tests" tools="$build_tools $test_tools" libs="$build_libs $test_libs" ;;
+aarch64)
+    wanted="$build gcc-aarch64-linux-gnu g++-aarch64-linux-gnu qemu-user-static"
+    tools="$build_tools aarch64-linux-gnu-gcc aarch64-linux-gnu-g++ qemu-aarch64-static"
+    libs=""
+    ;;
 *)
-    echo "usage: deps.sh [build|test|benchmark]" >&2
+    echo "usage: deps.sh [build|test|aarch64]" >&2
     exit 2
     ;;
 esac
 
-if ! command -v dpkg-query >/dev/null; then
-    echo "This system has no apt. Install what these Debian packages hold, then try again:" >&2
-    echo "  $wanted" >&2
-    command -v cmake >/dev/null && command -v cc >/dev/null && exit 0
+# Prints the tools and libraries that cannot be found, one a line.
+lacking() {
+    for tool in $tools; do
+        command -v "$tool" >/dev/null || echo "  the program $tool"
+    done
+    for lib in $libs; do
+        pkg-config --exists "$lib" 2>/dev/null || echo "  the library $lib, with its headers and pkg-config file"
+    done
+    [ -z "$libs" ] || echo 'int main(void) { return 0; }' | cc -x c - -lboost_context -o /dev/null 2>/dev/null ||
+        echo "  the library boost_context"
+}
+
+if ! command -v apt-get >/dev/null || ! command -v dpkg-query >/dev/null; then
+    absent=$(lacking)
+    [ -n "$absent" ] || exit 0
+    {
+        echo "This system has no apt, and these are missing:"
+        echo "$absent"
+        echo "On Debian they come from these packages:"
+        echo "  $wanted"
+    } >&2
     exit 1
 fi
+
 missing=""
 for package in $wanted; do
-    dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing="$missing $package"
+    dpkg-query -W -f '${Status}\n' "$package" 2>/dev/null | grep -q 'ok installed' || missing="$missing $package"
 done
 [ -n "$missing" ] || exit 0
+as_root=""
+if [ "$(id -u)" != 0 ]; then
+    command -v sudo >/dev/null || {
+        echo "Install these packages as root, then try again:$missing" >&2
+        exit 1
+    }
+    as_root="sudo"
+fi
 echo "Installing:$missing"
-sudo=""
-[ "$(id -u)" = 0 ] || sudo=sudo
 export DEBIAN_FRONTEND=noninteractive
-$sudo apt-get update -qq
+$as_root apt-get update -qq
 # shellcheck disable=SC2086 # a list of words
-$sudo apt-get install -y -qq --no-install-recommends $missing >/dev/null
+$as_root apt-get install -y -qq --no-install-recommends $missing >/dev/null
