@@ -1,8 +1,9 @@
 # The commands of this project; CMake does the work (CMakePresets.json).
 .DEFAULT_GOAL := help
-.PHONY: help deps build all test
-JOBS ?= $(shell nproc)
-PRESETS := release asan tsan
+.PHONY: help deps build all test fuzz format lint exports clean
+export JOBS ?= $(shell nproc)
+PRESETS := release asan tsan fuzz
+SECONDS ?= 60
 
 help: ## Show these commands
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -12,9 +13,29 @@ deps: ## Install the Debian packages that building and testing need
 
 build: ## Build the libraries and the examples under build/release/
 	@scripts/deps.sh build
-	@scripts/build.sh release
+	@MESH_TESTS=OFF scripts/build.sh release
 
 all: deps build test ## deps, build and test
 
 test: ## Install what is missing, build, and run every test
 	@scripts/test.sh $(PRESETS)
+
+fuzz: ## Fuzz every decoder for SECONDS=60 seconds each
+	@scripts/deps.sh test
+	@scripts/build.sh fuzz
+	@scripts/fuzz.sh $(SECONDS)
+
+format: ## Rewrite the C and C++ files in the project's format
+	@scripts/format.sh
+
+lint: ## Check the format, the code (clang-tidy) and the scripts (shellcheck)
+	@scripts/deps.sh test
+	@scripts/lint.sh
+
+exports: ## Write the list of exported symbols anew, after the API has changed
+	@scripts/deps.sh build
+	@MESH_TESTS=OFF scripts/build.sh release
+	@scripts/exports.sh write build/release/libmesh.so
+
+clean: ## Remove everything that was built
+	rm -rf build
