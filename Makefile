@@ -1,6 +1,6 @@
 # The commands of this project; CMake does the work (CMakePresets.json).
 .DEFAULT_GOAL := help
-.PHONY: help deps build all test fuzz format lint exports clean
+.PHONY: help deps build all test test-aarch64 fuzz format lint exports clean
 export JOBS ?= $(shell nproc)
 PRESETS := release asan tsan fuzz
 SECONDS ?= 60
@@ -19,6 +19,9 @@ all: deps build test ## deps, build and test
 
 test: ## Install what is missing, build, and run every test
 	@scripts/test.sh $(PRESETS)
+
+test-aarch64: ## Build for aarch64 and run the unit tests under qemu
+	@scripts/test-aarch64.sh
 
 fuzz: ## Fuzz every decoder for SECONDS=60 seconds each
 	@scripts/deps.sh test

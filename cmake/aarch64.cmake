@@ -1,0 +1,25 @@
+# Cross-building for aarch64 on Debian, tests under qemu. scripts/test-aarch64.sh fills the sysroot with the arm64
+# libraries; libc itself comes with the cross compiler.
+set(CMAKE_SYSTEM_NAME Linux)
+set(CMAKE_SYSTEM_PROCESSOR aarch64)
+set(CMAKE_C_COMPILER aarch64-linux-gnu-gcc)
+set(CMAKE_CXX_COMPILER aarch64-linux-gnu-g++)
+
+set(sysroot ${CMAKE_CURRENT_LIST_DIR}/../build/aarch64-sysroot)
+cmake_path(NORMAL_PATH sysroot)
+set(libraries ${sysroot}/usr/lib/aarch64-linux-gnu)
+set(CMAKE_C_FLAGS_INIT "-isystem ${sysroot}/usr/include")
+set(CMAKE_CXX_FLAGS_INIT "-isystem ${sysroot}/usr/include")
+foreach(kind EXE SHARED)
+    set(CMAKE_${kind}_LINKER_FLAGS_INIT "-L${libraries} -Wl,-rpath-link,${libraries}")
+endforeach()
+set(CMAKE_BUILD_RPATH ${libraries})
+set(CMAKE_FIND_ROOT_PATH ${sysroot})
+set(CMAKE_LIBRARY_ARCHITECTURE aarch64-linux-gnu)
+set(CMAKE_FIND_ROOT_PATH_MODE_PROGRAM NEVER)
+set(CMAKE_FIND_ROOT_PATH_MODE_LIBRARY ONLY)
+set(CMAKE_FIND_ROOT_PATH_MODE_INCLUDE ONLY)
+set(ENV{PKG_CONFIG_LIBDIR} ${libraries}/pkgconfig)
+set(ENV{PKG_CONFIG_SYSROOT_DIR} ${sysroot})
+
+set(CMAKE_CROSSCOMPILING_EMULATOR qemu-aarch64-static;-L;/usr/aarch64-linux-gnu)
