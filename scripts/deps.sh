@@ -9,17 +9,24 @@ build_libs="libuv"
 tests="clang libclang-rt-dev clang-format clang-tidy shellcheck libcmocka-dev erlang-base erlang-dev"
 test_tools="gcc g++ clang clang++ clang-format clang-tidy shellcheck erl"
 test_libs="cmocka"
+benchmark="libcaf-dev elixir"
+benchmark_tools="elixir"
 
 case "${1:-build}" in
 build) wanted="$build" tools="$build_tools" libs="$build_libs" ;;
 test) wanted="$build $tests" tools="$build_tools $test_tools" libs="$build_libs $test_libs" ;;
+benchmark)
+    wanted="$build $tests $benchmark"
+    tools="$build_tools $test_tools $benchmark_tools"
+    libs="$build_libs $test_libs"
+    ;;
 aarch64)
     wanted="$build gcc-aarch64-linux-gnu g++-aarch64-linux-gnu qemu-user-static"
     tools="$build_tools aarch64-linux-gnu-gcc aarch64-linux-gnu-g++ qemu-aarch64-static"
     libs=""
     ;;
 *)
-    echo "usage: deps.sh [build|test|aarch64]" >&2
+    echo "usage: deps.sh [build|test|benchmark|aarch64]" >&2
     exit 2
     ;;
 esac
