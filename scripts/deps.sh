@@ -6,7 +6,8 @@ set -eu
 build="build-essential cmake ninja-build pkg-config libuv1-dev libboost-context-dev"
 build_tools="cc c++ cmake ninja pkg-config"
 build_libs="libuv"
-tests="clang libclang-rt-dev clang-format clang-tidy shellcheck libcmocka-dev erlang-base erlang-dev"
+# llvm: names in the reports of clang's sanitizers
+tests="clang libclang-rt-dev llvm clang-format clang-tidy shellcheck libcmocka-dev erlang-base erlang-dev"
 test_tools="gcc g++ clang clang++ clang-format clang-tidy shellcheck erl"
 test_libs="cmocka"
 benchmark="libcaf-dev elixir"
@@ -69,7 +70,6 @@ if [ "$(id -u)" != 0 ]; then
     as_root="sudo"
 fi
 echo "Installing:$missing"
-export DEBIAN_FRONTEND=noninteractive
 $as_root apt-get update -qq
 # shellcheck disable=SC2086 # a list of words
-$as_root apt-get install -y -qq --no-install-recommends $missing >/dev/null
+$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null
