@@ -80,8 +80,8 @@ void stack_pool_put(struct stack_pool *pool, struct stack *stack);
 void stack_pool_stats(struct stack_pool *pool, struct stack_stats *stats);
 
 /* The stack whose guard page holds addr, or NULL. A SIGSEGV handler asks with si_addr: an answer means that this stack
- * overflowed. Async-signal-safe: takes no lock, any thread, at any time between init and fini. Linear in the chunks
- * of 64 stacks. */
+ * overflowed. The handler itself needs sigaltstack: the stack it reports has no room. Async-signal-safe: takes no lock,
+ * any thread, at any time between init and fini. Linear in the chunks of 64 stacks. */
 const struct stack *stack_guard_owner(const struct stack_pool *pool, const void *addr);
 
 #endif
