@@ -3,5 +3,7 @@
 #define MESH_H
 
 #include <mesh/error.h>
+#include <mesh/log.h>
+#include <mesh/placement.h>
 
 #endif
