@@ -5,5 +5,6 @@
 #include <mesh/error.h>
 #include <mesh/log.h>
 #include <mesh/placement.h>
+#include <mesh/term.h>
 
 #endif
