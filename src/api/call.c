@@ -1,0 +1,86 @@
+/* mesh/call.h: checks of arguments in front of the runtime. */
+#include <mesh/call.h>
+
+#include "api/check.h"
+#include "node/node.h"
+
+/* What can be said of a request without looking anything up. *offset: of a malformed term. */
+static int check_request(const mesh_node *node, const mesh_request *r, size_t *offset)
+{
+    if (node == NULL || r == NULL || r->module == NULL || r->capability == NULL || r->reserved != 0 ||
+        (r->id.data == NULL && r->id.len > 0))
+        return MESH_EINVAL;
+    if (r->id.len == 0 || r->id.len > MESH_ID_MAX)
+        return MESH_EBADID;
+    size_t max = node->runtime.options.max_message;
+    int rc = check_term(r->payload, max, offset);
+    return rc == MESH_OK ? check_term(r->init_arg, max, offset) : rc;
+}
+
+/* A name that was not found may be no name at all. */
+static int explain(const mesh_request *r, int rc)
+{
+    if (rc == MESH_ENOMODULE && check_module_name(r->module) != MESH_OK)
+        return MESH_EBADNAME;
+    if (rc == MESH_ENOCAPABILITY && check_name(r->capability) != MESH_OK)
+        return MESH_EBADNAME;
+    return rc == MESH_EMOVED ? MESH_ENOCAPABILITY : rc; /* on one node a shard is not held when nothing is */
+}
+
+static void clear(mesh_result *result)
+{
+    static const uint8_t nil[] = {119, 3, 'n', 'i', 'l'};
+    *result = (mesh_result){.value = {.data = nil, .len = sizeof nil}};
+}
+
+int mesh_call(mesh_node *node, const mesh_request *request, mesh_result *result)
+{
+    size_t offset = 0;
+    if (result == NULL)
+        return MESH_EINVAL;
+    int rc = check_request(node, request, &offset);
+    if (rc != MESH_OK) {
+        clear(result);
+        return rc;
+    }
+    rc = call_run(&node->runtime, request, result);
+    return __builtin_expect(rc == MESH_OK, 1) ? MESH_OK : explain(request, rc);
+}
+
+void mesh_result_release(mesh_result *result)
+{
+    if (result != NULL)
+        call_release(result);
+}
+
+int mesh_cast(mesh_node *node, const mesh_request *request)
+{
+    size_t offset;
+    int rc = check_request(node, request, &offset);
+    if (rc == MESH_OK)
+        rc = call_cast(&node->runtime, request);
+    return rc == MESH_OK ? rc : explain(request, rc);
+}
+
+int mesh_call_async(mesh_node *node, const mesh_request *request, mesh_done_fn done, void *context)
+{
+    size_t offset;
+    int rc = done == NULL ? MESH_EINVAL : check_request(node, request, &offset);
+    if (rc == MESH_OK)
+        rc = call_async(&node->runtime, request, done, context);
+    return rc == MESH_OK ? rc : explain(request, rc);
+}
+
+int mesh_reply(mesh_from from, mesh_term value)
+{
+    if (from.call == NULL)
+        return MESH_EINVAL;
+    const struct message *m = from.call;
+    int rc = check_term(value, m->runtime->options.max_message, NULL);
+    return rc == MESH_OK ? call_answer(from, value) : rc;
+}
+
+int mesh_from_drop(mesh_from from)
+{
+    return from.call == NULL ? MESH_EINVAL : call_drop(from);
+}

@@ -1,0 +1,36 @@
+/* Checks of arguments: see check.h. */
+#include "api/check.h"
+
+#include <string.h>
+
+#include "term/utf8.h"
+
+static int check_text(const char *name, size_t max_chars)
+{
+    if (name == NULL)
+        return MESH_EINVAL;
+    size_t len = strnlen(name, MESH_NAME_SIZE);
+    size_t chars = 0;
+    if (len == 0 || len >= MESH_NAME_SIZE || !utf8_count((const uint8_t *)name, len, &chars) || chars > max_chars)
+        return MESH_EBADNAME;
+    return MESH_OK;
+}
+
+int check_name(const char *name)
+{
+    return check_text(name, 255);
+}
+
+int check_module_name(const char *name)
+{
+    return check_text(name, 248);
+}
+
+int check_term(mesh_term term, size_t max_bytes, size_t *offset)
+{
+    if (term.data == NULL)
+        return MESH_OK;
+    if (term.len > max_bytes)
+        return MESH_ETOOBIG;
+    return mesh_term_check(term.data, term.len, NULL, offset);
+}

@@ -1,0 +1,25 @@
+/* Checks of arguments that several public functions share. */
+#ifndef API_CHECK_H
+#define API_CHECK_H
+
+#include <stdbool.h>
+
+#include <mesh/call.h>
+
+/* 1 to 255 characters of UTF-8 in at most 255 bytes, no NUL (it is a C string). MESH_EBADNAME. */
+int check_name(const char *name);
+
+/* 1 to 248 characters: "Elixir." fits before it. MESH_EBADNAME. */
+int check_module_name(const char *name);
+
+/* A capability's name, and a module's: the same bounds of bytes only, for the path of calls. What is too long or
+ * malformed was never registered, so it is not found. */
+static inline bool is_name(const char *name)
+{
+    return name != NULL && name[0] != '\0';
+}
+
+/* A term that a program gives: data NULL is nil. MESH_EBADTERM, MESH_ETOOBIG, *offset as mesh_term_check. */
+int check_term(mesh_term term, size_t max_bytes, size_t *offset);
+
+#endif

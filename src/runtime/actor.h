@@ -1,0 +1,173 @@
+/* One running process, its class and its shard.
+ *
+ * The inbox is one word that is also the schedule: NULL says idle, INBOX_RUNNING says that somebody has the run right
+ * and nothing waits, anything else is the newest of a chain of messages (and somebody has the run right, or the actor
+ * is queued to be run). Whoever turns NULL into something else has the run right, or queues the actor; only the holder
+ * of the run right handles messages, and only it turns the word back to NULL. So handlers of one actor never overlap,
+ * and a call to an idle actor takes the run right without queueing anything.
+ *
+ * Messages are pushed under the lock of the actor's stripe in the id table, and an actor leaves the table under the
+ * same lock, when its inbox is INBOX_RUNNING: nobody pushes to an actor that is gone. */
+#ifndef RUNTIME_ACTOR_H
+#define RUNTIME_ACTOR_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <mesh/module.h>
+
+#include "base/lock.h"
+#include "runtime/message.h"
+#include "runtime/table.h"
+
+struct runtime;
+struct release;
+
+/* A registered module: a copy of what the user gave. */
+struct module {
+    mesh_module ops; /* name is our copy */
+    uint32_t index;
+    struct module *next;
+};
+
+/* One shard of a capability on this node. */
+struct row {
+    struct spin lock;      /* everything below; taken inside a stripe's lock */
+    bool held;             /* processes may be started */
+    uint32_t count;        /* live processes */
+    uint32_t capacity;
+    struct actor **actors; /* in no order; actor->place says where */
+    uint64_t epoch;        /* of the hold */
+    struct release *release; /* under way */
+};
+
+/* A capability that this node has or had. */
+struct capability {
+    char *name;
+    uint32_t index;
+    uint32_t shards;
+    struct row *rows; /* shards of them */
+    struct capability *next;
+};
+
+/* A module in a capability: what all its processes share. */
+struct class {
+    struct capability *capability;
+    const struct module *module;
+    uint64_t salt; /* enters the hash of an id */
+    uint32_t index;
+    uint32_t max_mailbox;
+    uint32_t idle_timeout_ms; /* MESH_NEVER: never */
+    struct class *next;
+};
+
+enum actor_flags {
+    ACTOR_FRESH = 1,    /* init has not run in this life */
+    ACTOR_ENDING = 2,   /* an exit signal that is not trapped is in the inbox: calls return MESH_ESTOPPING */
+    ACTOR_TRAPS = 4,    /* exit signals become infos */
+    ACTOR_REBORN = 8,   /* fresh, but not by a new entry: whether it may start is asked again */
+};
+
+struct bonds;
+
+struct actor {
+    struct table_entry entry; /* hash; first */
+    uint16_t shard;
+    _Atomic uint16_t flags;
+    struct class *class;
+    _Atomic(struct message *) inbox;
+    struct message *pending;  /* taken from the inbox, oldest first; run right */
+    _Atomic uint32_t queued;  /* messages in inbox and pending */
+    uint32_t slot;            /* where the pid table has it */
+    _Atomic uint32_t serial;  /* of this life; the pid's number is serial << 32 | slot */
+    uint32_t place;           /* in its row's vector; row lock */
+    _Atomic uint32_t last_use; /* in runtime ticks */
+    _Atomic uint32_t waiting; /* index + 1 of the coroutine while its handler is suspended in a call */
+    _Atomic uint32_t owed;    /* calls it returned from without an answer */
+    uint16_t id_len;
+    uint16_t crashes;         /* in a row, for the back-off; unused bits of the layout */
+    struct bonds *bonds;      /* monitors and links; NULL for most. run right */
+};
+
+#define INBOX_RUNNING ((struct message *)1)
+
+/* State follows the struct, the id the state. */
+static inline void *actor_state(struct actor *a)
+{
+    return (char *)a + ((sizeof(struct actor) + 15) & ~(size_t)15);
+}
+
+static inline char *actor_id(struct actor *a)
+{
+    return (char *)actor_state(a) + a->class->module->ops.state_size;
+}
+
+static inline uint64_t actor_number(const struct actor *a)
+{
+    return (uint64_t)atomic_load_explicit(&a->serial, memory_order_relaxed) << 32 | a->slot;
+}
+
+static inline struct row *actor_row(const struct actor *a)
+{
+    return &a->class->capability->rows[a->shard];
+}
+
+/* Takes the run right of an idle actor. Caller holds the stripe lock. Acquire: pairs with the release in actor_rest,
+ * so that what the last handler wrote is visible. */
+static inline bool actor_acquire(struct actor *a)
+{
+    struct message *idle = NULL;
+    return atomic_compare_exchange_strong_explicit(&a->inbox, &idle, INBOX_RUNNING, memory_order_acquire,
+                                                   memory_order_relaxed);
+}
+
+/* Adds m to the inbox; the actor owns it from here on. Caller holds the stripe lock. Returns true when the actor was
+ * idle: then, and only then, the caller queues it. Release: pairs with the exchange in actor_take. Acquire as above. */
+static inline bool actor_push(struct actor *a, struct message *m)
+{
+    struct message *head = atomic_load_explicit(&a->inbox, memory_order_relaxed);
+    do {
+        m->post.next = head == INBOX_RUNNING ? NULL : (struct post *)head;
+    } while (!atomic_compare_exchange_weak_explicit(&a->inbox, &head, m, memory_order_acq_rel, memory_order_relaxed));
+    atomic_fetch_add_explicit(&a->queued, 1, memory_order_relaxed);
+    return head == NULL;
+}
+
+/* Moves the inbox to pending, oldest first; pending must be empty. Run right. */
+static inline bool actor_take(struct actor *a)
+{
+    if (atomic_load_explicit(&a->inbox, memory_order_relaxed) == INBOX_RUNNING)
+        return false;
+    struct message *m = atomic_exchange_explicit(&a->inbox, INBOX_RUNNING, memory_order_acq_rel);
+    struct message *list = NULL;
+    while (m != NULL) {
+        struct message *older = (struct message *)m->post.next;
+        m->post.next = (struct post *)list;
+        list = m;
+        m = older;
+    }
+    a->pending = list;
+    return list != NULL;
+}
+
+/* The oldest waiting message, or NULL. Run right. */
+static inline struct message *actor_next(struct actor *a)
+{
+    if (a->pending == NULL && !actor_take(a))
+        return NULL;
+    struct message *m = a->pending;
+    a->pending = (struct message *)m->post.next;
+    atomic_fetch_sub_explicit(&a->queued, 1, memory_order_relaxed);
+    return m;
+}
+
+/* Gives the run right up; false when a message came meanwhile: then it is kept. pending must be empty. */
+static inline bool actor_rest(struct actor *a)
+{
+    struct message *running = INBOX_RUNNING;
+    return atomic_compare_exchange_strong_explicit(&a->inbox, &running, NULL, memory_order_release,
+                                                   memory_order_relaxed);
+}
+
+#endif

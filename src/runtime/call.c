@@ -1,0 +1,725 @@
+/* Calls: from the request to the outcome.
+ *
+ * A call is a message with a ticket. Whoever closes the ticket (mesh_reply, mesh_from_drop, the end of the handler or
+ * of the process) writes the answer and delivers it, once: to the suspended coroutine if that is on the running
+ * worker, else as a post to its worker; to a thread by its futex word. The caller that gives up at its deadline does
+ * not close the ticket: it marks that nobody waits, and the delivery, which comes in any case, releases its share.
+ *
+ * A call from a handler to an idle process on this node is not queued: the caller takes the run right, suspends, and
+ * the callee runs next; its answer makes the caller run next. Such a call needs no timer, and no atomic
+ * read-modify-write besides the lock of the stripe, the run right and the ticket. */
+#include <errno.h>
+#include <linux/futex.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "runtime/bonds.h"
+#include "runtime/runtime.h"
+
+enum { TICKET_OPEN = 1, TICKET_RETURNED = 2, TICKET_STEP = 4 };
+enum { THREAD_WAITS, THREAD_SLEEPS, THREAD_DONE, THREAD_LEFT };
+
+/* ---- References and tickets ---- */
+
+void message_unref(struct runtime *rt, struct worker *w, struct message *m)
+{
+    if (m->local) {
+        uint32_t left = atomic_load_explicit(&m->refs, memory_order_relaxed) - 1;
+        atomic_store_explicit(&m->refs, left, memory_order_relaxed);
+        if (left > 0)
+            return;
+    } else if (atomic_fetch_sub_explicit(&m->refs, 1, memory_order_acq_rel) > 1) {
+        return;
+    }
+    message_put(&rt->messages, w != NULL ? &w->messages : NULL, m);
+}
+
+static void open_ticket(struct message *m)
+{
+    uint64_t ticket = atomic_load_explicit(&m->ticket, memory_order_relaxed);
+    atomic_store_explicit(&m->ticket, (ticket & ~(uint64_t)3) + TICKET_STEP + TICKET_OPEN, memory_order_relaxed);
+}
+
+/* Closes the ticket; whoever gets true owns the answer. *owed: the handler has returned before. */
+static bool close_ticket(struct message *m, uint64_t ticket, bool *owed)
+{
+    uint64_t now = atomic_load_explicit(&m->ticket, memory_order_relaxed);
+    do {
+        if ((now & ~(uint64_t)TICKET_RETURNED) != ticket)
+            return false;
+    } while (!atomic_compare_exchange_weak_explicit(&m->ticket, &now, now & ~(uint64_t)3, memory_order_acq_rel,
+                                                    memory_order_relaxed));
+    *owed = (now & TICKET_RETURNED) != 0;
+    return true;
+}
+
+static uint64_t open_value(struct message *m)
+{
+    return atomic_load_explicit(&m->ticket, memory_order_acquire) & ~(uint64_t)TICKET_RETURNED;
+}
+
+static bool is_open(struct message *m)
+{
+    return (atomic_load_explicit(&m->ticket, memory_order_acquire) & TICKET_OPEN) != 0;
+}
+
+/* ---- Delivering the answer ---- */
+
+static void count_latency(struct worker *w, struct message *m)
+{
+    struct class_stats *s = worker_stats(w, m->class_index);
+    histogram_add(&s->call_ns, w->now_ns > m->since_ns ? w->now_ns - m->since_ns : 0);
+}
+
+static void queue_completion(struct worker *w, struct message *m)
+{
+    m->completing = true;
+    m->held_next = NULL;
+    *w->completions_tail = m;
+    w->completions_tail = &m->held_next;
+}
+
+/* The outcome reaches its home worker. */
+static void deliver_home(struct worker *w, struct message *m)
+{
+    if (m->waiter == WAITER_DONE && m->expired) {
+        if (m->finished)
+            message_unref(w->runtime, w, m);
+        else
+            m->answered = true; /* call_complete releases it */
+    } else if (m->waiter == WAITER_DONE) {
+        wheel_remove(&w->deadlines, &m->deadline.timer);
+        queue_completion(w, m);
+    } else if (m->coroutine != NULL) {
+        coroutine_resume(w, m->coroutine, MESH_OK);
+    } else {
+        message_unref(w->runtime, w, m);
+    }
+}
+
+static void delivered(struct worker *w, struct post *p)
+{
+    deliver_home(w, message_of_post(p));
+}
+
+static void wake_thread(struct runtime *rt, struct worker *w, struct message *m)
+{
+    /* Release: the answer is written. After the exchange the message may be in use again; a wake too many is
+     * harmless, since a futex wait may always end early. */
+    uint32_t before = atomic_exchange_explicit(&m->thread, THREAD_DONE, memory_order_acq_rel);
+    if (before == THREAD_LEFT)
+        message_unref(rt, w, m);
+    else if (before == THREAD_SLEEPS)
+        syscall(SYS_futex, &m->thread, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+}
+
+static void deliver(struct runtime *rt, struct worker *w, struct message *m)
+{
+    if (m->waiter == WAITER_THREAD) {
+        wake_thread(rt, w, m);
+    } else if (m->home == w) {
+        deliver_home(w, m);
+    } else {
+        m->post.deliver = delivered;
+        worker_post(m->home, &m->post);
+    }
+}
+
+/* ---- Debts: calls whose handler returned without answering ----
+ *
+ * A process lists them, to answer them when it ends and not to be passivated before. The list is written under one of
+ * a few locks, chosen by the process and noted in the message. */
+
+static struct spin *debt_lock(struct runtime *rt, const struct actor *a)
+{
+    return &rt->debts[(uintptr_t)a / 64 % DEBT_LOCKS];
+}
+
+static void unlink_debt(struct actor *a, struct message *m)
+{
+    if (m->debt_prev != NULL)
+        m->debt_prev->debt_next = m->debt_next;
+    else
+        a->bonds->debts = m->debt_next;
+    if (m->debt_next != NULL)
+        m->debt_next->debt_prev = m->debt_prev;
+    m->debtor = NULL;
+    atomic_fetch_sub_explicit(&a->owed, 1, memory_order_release);
+}
+
+/* The handler of m returned and the ticket is open: the handler's share of m becomes the debt's. */
+static void add_debt(struct runtime *rt, struct worker *w, struct actor *a, struct message *m)
+{
+    struct bonds *bonds = bonds_of(a);
+    struct spin *lock = debt_lock(rt, a);
+    m->debt_lock = (uint8_t)(lock - rt->debts);
+    m->local = false; /* from here on any thread may answer */
+    m->debtor = a;
+    m->debt_prev = NULL;
+    uint64_t open = open_value(m);
+    spin_lock(lock);
+    m->debt_next = bonds->debts;
+    if (bonds->debts != NULL)
+        bonds->debts->debt_prev = m;
+    bonds->debts = m;
+    atomic_fetch_add_explicit(&a->owed, 1, memory_order_relaxed);
+    /* Release: pairs with close_ticket, so that whoever sees RETURNED sees the debt. */
+    bool owed = (open & TICKET_OPEN) != 0 &&
+                atomic_compare_exchange_strong_explicit(&m->ticket, &open, open | TICKET_RETURNED,
+                                                        memory_order_acq_rel, memory_order_relaxed);
+    if (!owed) /* answered meanwhile */
+        unlink_debt(a, m);
+    spin_unlock(lock);
+    if (!owed)
+        message_unref(rt, w, m);
+}
+
+static void pay_debt(struct runtime *rt, struct message *m)
+{
+    struct spin *lock = &rt->debts[m->debt_lock];
+    spin_lock(lock);
+    if (m->debtor != NULL) /* else the process has ended */
+        unlink_debt(m->debtor, m);
+    spin_unlock(lock);
+}
+
+void call_handled(struct runtime *rt, struct worker *w, struct actor *a, struct message *m)
+{
+    if (m->kind == MESSAGE_CALL && is_open(m))
+        add_debt(rt, w, a, m);
+    else
+        message_unref(rt, w, m);
+}
+
+/* ---- Answering ---- */
+
+/* The ticket of m is closed and the answer is ours to write. owed: so is the handler's share. */
+static void answer(struct runtime *rt, struct worker *w, struct message *m, int error, const struct payload *value,
+                   bool owed)
+{
+    if (owed)
+        pay_debt(rt, m);
+    m->error = error;
+    m->reply = *value;
+    if (value->data != NULL && value->block == NULL) {
+        memcpy(m->inline_reply, value->data, value->len);
+        m->reply.data = m->inline_reply;
+    }
+    deliver(rt, w, m);
+    if (owed)
+        message_unref(rt, w, m);
+}
+
+void call_fail(struct runtime *rt, struct worker *w, struct message *m, int error, mesh_term reason)
+{
+    bool owed = false;
+    uint64_t ticket = open_value(m);
+    if ((ticket & TICKET_OPEN) == 0 || !close_ticket(m, ticket, &owed))
+        return;
+    struct payload value = {.data = reason.data, .len = reason.len};
+    if (reason.len > MESSAGE_INLINE)
+        payload_set_slow(&value, reason); /* without memory the reason is nil */
+    answer(rt, w, m, error, &value, owed);
+}
+
+void call_pay_debts(struct runtime *rt, struct worker *w, struct actor *a, int error, mesh_term reason)
+{
+    if (a->bonds == NULL)
+        return;
+    struct message *mine = NULL;
+    struct spin *lock = debt_lock(rt, a);
+    spin_lock(lock);
+    while (a->bonds->debts != NULL) {
+        struct message *m = a->bonds->debts;
+        bool owed;
+        unlink_debt(a, m);
+        if (close_ticket(m, open_value(m), &owed)) {
+            m->debt_next = mine;
+            mine = m;
+        }
+    }
+    spin_unlock(lock);
+    while (mine != NULL) {
+        struct message *m = mine;
+        mine = m->debt_next;
+        struct payload value = {.data = reason.data, .len = reason.len};
+        if (reason.len > MESSAGE_INLINE)
+            payload_set_slow(&value, reason);
+        answer(rt, w, m, error, &value, false);
+        message_unref(rt, w, m);
+    }
+}
+
+int call_answer(mesh_from from, mesh_term term)
+{
+    struct message *m = from.call;
+    struct payload value = {.data = term.data, .len = term.len};
+    if (term.len > MESSAGE_INLINE && payload_set_slow(&value, term) != MESH_OK)
+        return MESH_ENOMEM;
+    struct worker *w = worker_enter();
+    bool owed = false;
+    bool closed = close_ticket(m, from.ticket, &owed);
+    if (closed) {
+        struct runtime *rt = m->runtime;
+        if (w != NULL && w->runtime == rt)
+            stats_count(worker_stats(w, m->class_index), COUNT_REPLIES);
+        answer(rt, w != NULL && w->runtime == rt ? w : NULL, m, MESH_OK, &value, owed);
+    } else if (value.block != NULL) {
+        block_release(value.block);
+    }
+    if (w != NULL)
+        worker_leave(w);
+    return closed ? MESH_OK : MESH_EREPLIED;
+}
+
+int call_drop(mesh_from from)
+{
+    struct message *m = from.call;
+    struct worker *w = worker_enter();
+    bool owed = false;
+    bool closed = close_ticket(m, from.ticket, &owed);
+    if (closed) {
+        struct runtime *rt = m->runtime;
+        answer(rt, w != NULL && w->runtime == rt ? w : NULL, m, MESH_ENOREPLY, &(struct payload){0}, owed);
+    }
+    if (w != NULL)
+        worker_leave(w);
+    return closed ? MESH_OK : MESH_EREPLIED;
+}
+
+/* ---- Making a call ---- */
+
+static mesh_term nil_term(void)
+{
+    return payload_term(&(struct payload){0});
+}
+
+static uint64_t deadline_of(uint64_t now_ns, uint32_t timeout_ms)
+{
+    if (timeout_ms == MESH_NEVER)
+        return 0;
+    return now_ns + (uint64_t)(timeout_ms != 0 ? timeout_ms : MESH_DEFAULT_TIMEOUT_MS) * 1000000;
+}
+
+/* A message from a request; *class is whom it is for. w: the running worker or NULL. */
+static int make(struct runtime *rt, struct worker *w, const mesh_request *request, enum message_kind kind,
+                struct message **message, struct class **class)
+{
+    int rc = runtime_class(rt, w, request->module, request->capability, class);
+    if (rc != MESH_OK)
+        return rc;
+    struct message *m = message_get(&rt->messages, w != NULL ? &w->messages : NULL);
+    if (m == NULL)
+        return MESH_ENOMEM;
+    m->runtime = rt;
+    m->kind = (uint8_t)kind;
+    m->class_index = (*class)->index;
+    rc = payload_set(&m->body, m->inline_body, request->payload);
+    if (rc != MESH_OK) {
+        message_put(&rt->messages, w != NULL ? &w->messages : NULL, m);
+        return rc;
+    }
+    *message = m;
+    return MESH_OK;
+}
+
+static void unmake(struct runtime *rt, struct worker *w, struct message *m)
+{
+    message_put(&rt->messages, w != NULL ? &w->messages : NULL, m);
+}
+
+/* Counts what was refused before it reached a process. */
+static int refused(struct worker *w, const struct class *class, int rc)
+{
+    if (w != NULL && class != NULL && rc != MESH_OK)
+        stats_count(worker_stats(w, class->index), rc == MESH_EBUSY ? COUNT_BUSY : COUNT_REFUSED);
+    return rc;
+}
+
+static void fill(struct runtime *rt, struct message *m, mesh_result *result)
+{
+    result->value = payload_term(&m->reply);
+    result->held = m;
+    runtime_pid(rt, m->pid, &result->pid);
+}
+
+static void fill_nothing(mesh_result *result)
+{
+    result->value = nil_term();
+    result->held = NULL;
+    result->pid.number = 0;
+    result->pid.creation = 0;
+    result->pid.node[0] = '\0';
+}
+
+/* Gives m the chain of suspended calls that leads through the running handler. */
+static int set_chain(struct coroutine *c, struct message *m, uint64_t number)
+{
+    const struct message *current = c->current;
+    uint32_t above = current != NULL && current->kind == MESSAGE_CALL ? current->chain_count : 0;
+    m->first = (struct link_of_chain){.pid = actor_number(c->self.actor), .call = number};
+    m->chain = &m->first;
+    m->chain_count = 1;
+    if (above == 0)
+        return MESH_OK;
+    if (above == MESSAGE_CHAIN_MAX)
+        above--; /* the oldest is forgotten: a longer cycle ends at the deadline */
+    struct link_of_chain *chain = malloc((above + 1) * sizeof *chain);
+    if (chain == NULL)
+        return MESH_ENOMEM;
+    chain[0] = m->first;
+    memcpy(chain + 1, current->chain, above * sizeof *chain);
+    m->chain = chain;
+    m->chain_count = (uint8_t)(above + 1);
+    return MESH_OK;
+}
+
+/* Says, before anybody can see the call, that the handler's process waits in it. MESH_ESTOPPING if it is to end. */
+static int announce_wait(struct worker *w, struct coroutine *c, struct message *m)
+{
+    struct actor *a = c->self.actor;
+    uint64_t number = ++w->call_counter << 8 | (w->index & 0xff);
+    int rc = set_chain(c, m, number);
+    if (rc != MESH_OK)
+        return rc;
+    atomic_store_explicit(&c->call_number, number, memory_order_release);
+    /* Sequentially consistent with interrupt_if_ending in route.c. */
+    atomic_store_explicit(&a->waiting, c->index + 1, memory_order_seq_cst);
+    return (atomic_load_explicit(&a->flags, memory_order_seq_cst) & ACTOR_ENDING) != 0 ? MESH_ESTOPPING : MESH_OK;
+}
+
+static void end_wait(struct coroutine *c)
+{
+    atomic_store_explicit(&c->self.actor->waiting, 0, memory_order_seq_cst);
+    atomic_store_explicit(&c->call_number, 0, memory_order_release);
+}
+
+static void note_whom(struct coroutine *c, const struct class *class, mesh_bytes id)
+{
+    c->on_class = class;
+    c->on_id_len = (uint8_t)(id.len < sizeof c->on_id ? id.len : sizeof c->on_id);
+    memcpy(c->on_id, id.data, c->on_id_len);
+}
+
+/* Sends m and suspends until its outcome. */
+static int call_suspended(struct runtime *rt, struct worker *w, struct coroutine *c, struct message *m,
+                          struct class *class, const mesh_request *request)
+{
+    struct route r = {.class = class, .id = request->id, .init_arg = request->init_arg, .message = m};
+    r.direct = w->streak < STREAK_MAX || atomic_load_explicit(&w->queue.count, memory_order_relaxed) == 0;
+    int rc = c->self.actor != NULL ? announce_wait(w, c, m) : MESH_OK;
+    if (rc == MESH_OK)
+        rc = route_to_id(rt, w, &r);
+    if (rc == MESH_OK) {
+        if (r.actor != NULL) {
+            w->handover_actor = r.actor;
+            w->handover_message = m;
+            w->streak++;
+        }
+        c->call = m;
+        c->wait_deadline_ns = m->deadline_ns;
+        c->since_ns = m->since_ns;
+        note_whom(c, class, request->id);
+        coroutine_suspend(w, c, WAIT_CALL);
+        c->call = NULL;
+        rc = c->outcome;
+    } else {
+        unmake(rt, w, m);
+        refused(w, class, rc);
+    }
+    if (c->self.actor != NULL)
+        end_wait(c);
+    return rc;
+}
+
+static bool must_stop(struct runtime *rt, struct coroutine *c)
+{
+    struct actor *a = c->self.actor;
+    return atomic_load_explicit(&rt->stopping, memory_order_relaxed) ||
+           (a != NULL && (atomic_load_explicit(&a->flags, memory_order_relaxed) & ACTOR_ENDING) != 0);
+}
+
+static int call_in_coroutine(struct runtime *rt, struct worker *w, struct coroutine *c, const mesh_request *request,
+                             mesh_result *result)
+{
+    if (c->callback)
+        return MESH_ECONTEXT;
+    if (must_stop(rt, c))
+        return MESH_ESTOPPING;
+    if (!coroutine_reserve(w))
+        return MESH_ESUSPENDED;
+    struct message *m;
+    struct class *class;
+    int rc = make(rt, w, request, MESSAGE_CALL, &m, &class);
+    if (rc != MESH_OK)
+        return rc;
+    m->waiter = WAITER_COROUTINE;
+    m->home = w;
+    m->coroutine = c;
+    m->since_ns = worker_clock(w);
+    m->deadline_ns = deadline_of(m->since_ns, request->timeout_ms);
+    if (c->deadline_ns != 0 && (m->deadline_ns == 0 || m->deadline_ns > c->deadline_ns))
+        m->deadline_ns = c->deadline_ns;
+    atomic_store_explicit(&m->refs, 2, memory_order_relaxed);
+    open_ticket(m);
+    rc = call_suspended(rt, w, c, m, class, request);
+    if (rc == MESH_ETIMEOUT)
+        stats_count(worker_stats(w, class->index), COUNT_TIMEOUTS);
+    if (rc != MESH_OK)
+        return rc;
+    count_latency(w, m);
+    rc = m->error;
+    fill(rt, m, result);
+    m->held_next = c->held;
+    c->held = m;
+    return rc;
+}
+
+/* ---- Calls from ordinary threads ---- */
+
+static void futex_wait(_Atomic uint32_t *word, uint32_t value, uint64_t deadline_ns)
+{
+    struct timespec until = {.tv_sec = (time_t)(deadline_ns / 1000000000), .tv_nsec = (long)(deadline_ns % 1000000000)};
+    syscall(SYS_futex, word, FUTEX_WAIT_BITSET_PRIVATE, value, deadline_ns != 0 ? &until : NULL, NULL,
+            FUTEX_BITSET_MATCH_ANY);
+}
+
+/* Polls for a while, then sleeps. False: the deadline passed first, and the answer will not be looked at. */
+static bool wait_in_thread(struct runtime *rt, struct message *m)
+{
+    uint64_t spin_until = clock_now_ns() + (uint64_t)rt->options.spin_us * 1000;
+    uint32_t state;
+    for (;;) {
+        state = atomic_load_explicit(&m->thread, memory_order_acquire);
+        if (state == THREAD_DONE)
+            return true;
+        uint64_t now = clock_now_ns();
+        if (m->deadline_ns != 0 && now >= m->deadline_ns) {
+            if (atomic_exchange_explicit(&m->thread, THREAD_LEFT, memory_order_acq_rel) == THREAD_DONE)
+                return true;
+            return false;
+        }
+        if (now < spin_until) {
+            sched_yield();
+        } else if (state == THREAD_SLEEPS) {
+            futex_wait(&m->thread, THREAD_SLEEPS, m->deadline_ns);
+        } else {
+            atomic_compare_exchange_strong_explicit(&m->thread, &state, THREAD_SLEEPS, memory_order_relaxed,
+                                                    memory_order_relaxed);
+        }
+    }
+}
+
+static int call_in_thread(struct runtime *rt, const mesh_request *request, mesh_result *result)
+{
+    struct message *m;
+    struct class *class;
+    if (atomic_load_explicit(&rt->stopping, memory_order_acquire))
+        return MESH_ESTOPPING;
+    int rc = make(rt, NULL, request, MESSAGE_CALL, &m, &class);
+    if (rc != MESH_OK)
+        return rc;
+    m->waiter = WAITER_THREAD;
+    m->since_ns = clock_now_ns();
+    m->deadline_ns = deadline_of(m->since_ns, request->timeout_ms);
+    atomic_store_explicit(&m->refs, 2, memory_order_relaxed);
+    open_ticket(m);
+    struct route r = {.class = class, .id = request->id, .init_arg = request->init_arg, .message = m};
+    rc = route_to_id(rt, NULL, &r);
+    if (rc != MESH_OK) {
+        unmake(rt, NULL, m);
+        return rc;
+    }
+    if (!wait_in_thread(rt, m))
+        return MESH_ETIMEOUT;
+    rc = m->error;
+    fill(rt, m, result);
+    return rc;
+}
+
+/* ---- A handler of one node calls another node of the same program: by a helper thread ---- */
+
+struct foreign {
+    struct runtime *rt;
+    const mesh_request *request;
+    mesh_result *result;
+    int rc;
+};
+
+static void call_foreign(void *arg)
+{
+    struct foreign *f = arg;
+    f->rc = call_in_thread(f->rt, f->request, f->result);
+}
+
+int call_run(struct runtime *rt, const mesh_request *request, mesh_result *result)
+{
+    fill_nothing(result);
+    struct worker *w = coroutine_enter();
+    if (w == NULL)
+        return call_in_thread(rt, request, result);
+    struct coroutine *c = worker_running(w);
+    int rc;
+    if (w->runtime != rt) {
+        struct foreign f = {.rt = rt, .request = request, .result = result};
+        rc = task_block(w, c, call_foreign, &f);
+        rc = rc == MESH_OK ? f.rc : rc;
+    } else {
+        rc = call_in_coroutine(rt, w, c, request, result);
+    }
+    user_begin(w);
+    return rc;
+}
+
+/* ---- Results ---- */
+
+static bool take_held(struct coroutine *c, struct message *m)
+{
+    for (struct message **at = &c->held; *at != NULL; at = &(*at)->held_next)
+        if (*at == m) {
+            *at = m->held_next;
+            return true;
+        }
+    return false;
+}
+
+void call_release(mesh_result *result)
+{
+    struct message *m = result->held;
+    result->held = NULL;
+    result->value = nil_term();
+    if (m == NULL)
+        return;
+    if (m->waiter == WAITER_COROUTINE) {
+        struct worker *w = coroutine_enter();
+        if (w == NULL)
+            return; /* not the handler that made the call: it will be released there */
+        if (take_held(worker_running(w), m))
+            message_unref(m->runtime, w, m);
+        user_begin(w);
+    } else {
+        message_unref(m->runtime, NULL, m);
+    }
+}
+
+/* ---- Casts and asynchronous calls ---- */
+
+int call_cast(struct runtime *rt, const mesh_request *request)
+{
+    struct worker *w = worker_enter();
+    struct worker *mine = w != NULL && w->runtime == rt ? w : NULL;
+    struct message *m;
+    struct class *class = NULL;
+    int rc = atomic_load_explicit(&rt->stopping, memory_order_relaxed)
+                 ? MESH_ESTOPPING
+                 : make(rt, mine, request, MESSAGE_CAST, &m, &class);
+    if (rc == MESH_OK) {
+        struct route r = {.class = class, .id = request->id, .init_arg = request->init_arg, .message = m};
+        rc = route_to_id(rt, mine, &r);
+        if (rc != MESH_OK) {
+            refused(mine, class, rc);
+            unmake(rt, mine, m);
+        }
+    }
+    if (w != NULL)
+        worker_leave(w);
+    return rc;
+}
+
+static void async_expired(struct worker *w, struct deadline *d)
+{
+    struct message *m = (struct message *)((char *)d - offsetof(struct message, deadline));
+    m->expired = true;
+    queue_completion(w, m);
+}
+
+static void arm(struct worker *w, struct message *m)
+{
+    m->deadline.expired = async_expired;
+    if (!m->completing && m->deadline_ns != 0)
+        wheel_add(&w->deadlines, &m->deadline.timer, m->deadline_ns);
+}
+
+static void arm_delivered(struct worker *w, struct post *p)
+{
+    struct message *m = (struct message *)((char *)p - offsetof(struct message, arm));
+    arm(w, m);
+    message_unref(w->runtime, w, m);
+}
+
+int call_async(struct runtime *rt, const mesh_request *request, mesh_done_fn done, void *context)
+{
+    struct worker *w = worker_enter();
+    struct worker *mine = w != NULL && w->runtime == rt ? w : NULL;
+    struct message *m;
+    struct class *class = NULL;
+    int rc = atomic_load_explicit(&rt->stopping, memory_order_relaxed)
+                 ? MESH_ESTOPPING
+                 : make(rt, mine, request, MESSAGE_CALL, &m, &class);
+    if (rc == MESH_OK) {
+        uint32_t turn = atomic_fetch_add_explicit(&rt->next, mine == NULL, memory_order_relaxed);
+        m->waiter = WAITER_DONE;
+        m->home = mine != NULL ? mine : &rt->workers[turn % rt->worker_count];
+        m->done = done;
+        m->done_context = context;
+        m->since_ns = clock_now_ns();
+        m->deadline_ns = deadline_of(m->since_ns, request->timeout_ms);
+        atomic_store_explicit(&m->refs, mine != NULL ? 2 : 3, memory_order_relaxed);
+        open_ticket(m);
+        atomic_fetch_add_explicit(&rt->async, 1, memory_order_relaxed);
+        struct route r = {.class = class, .id = request->id, .init_arg = request->init_arg, .message = m};
+        if (mine != NULL)
+            arm(mine, m);
+        rc = route_to_id(rt, mine, &r);
+        if (rc == MESH_OK && mine == NULL) {
+            m->arm.deliver = arm_delivered;
+            worker_post(m->home, &m->arm);
+        } else if (rc != MESH_OK) {
+            if (mine != NULL)
+                wheel_remove(&mine->deadlines, &m->deadline.timer);
+            refused(mine, class, rc);
+            atomic_fetch_sub_explicit(&rt->async, 1, memory_order_release);
+            unmake(rt, mine, m);
+        }
+    }
+    if (w != NULL)
+        worker_leave(w);
+    return rc;
+}
+
+void call_complete(struct worker *w, struct coroutine *c)
+{
+    struct runtime *rt = w->runtime;
+    struct message *m = w->completions;
+    w->completions = m->held_next;
+    if (w->completions == NULL)
+        w->completions_tail = &w->completions;
+    mesh_result result;
+    /* Of a call that expired the answer may be being written: it is not looked at. */
+    int error = m->expired ? MESH_ETIMEOUT : m->error;
+    if (m->expired)
+        fill_nothing(&result);
+    else
+        fill(rt, m, &result);
+    result.held = NULL;
+    if (m->expired)
+        stats_count(worker_stats(w, m->class_index), COUNT_TIMEOUTS);
+    else
+        count_latency(w, m);
+    w->turns++;
+    c->callback = true;
+    user_begin(w);
+    m->done(m->done_context, error, &result);
+    w = user_end(c);
+    c->callback = false;
+    if (m->expired && !m->answered)
+        m->finished = true; /* the delivery of its answer releases our share */
+    else
+        message_unref(rt, w, m);
+    atomic_fetch_sub_explicit(&rt->async, 1, memory_order_release);
+}

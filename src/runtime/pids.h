@@ -1,0 +1,43 @@
+/* Pid numbers: slot (low 32 bits) and serial (high 32 bits), to actors.
+ *
+ * A slot's serial counts its lives, so that an old pid finds nobody. A slot is written under the lock of the stripe
+ * that its actor is in; the free list under a lock of its own. Slots are never given back to the system: a lookup may
+ * touch any slot at any time. */
+#ifndef RUNTIME_PIDS_H
+#define RUNTIME_PIDS_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include "base/lock.h"
+
+struct actor;
+
+enum { PIDS_SEGMENT = 1 << 14, PIDS_SEGMENTS = 1 << 16 };
+
+struct pid_slot {
+    _Atomic(struct actor *) actor; /* NULL: free, or between two lives */
+    _Atomic uint32_t serial;
+    _Atomic uint32_t stripe; /* while free: index + 1 of the next free slot */
+};
+
+struct pids {
+    struct spin lock; /* free, used, and making segments */
+    uint32_t free;    /* index + 1 */
+    uint32_t used;
+    _Atomic(struct pid_slot *) *segments;
+};
+
+void pids_init(struct pids *pids);
+void pids_fini(struct pids *pids);
+
+/* A slot for a new actor, its serial already counted up. MESH_ENOMEM, MESH_ELIMIT. */
+int pids_take(struct pids *pids, uint32_t *slot);
+
+/* Gives a slot back; its actor and serial were ended by pids_end. */
+void pids_give(struct pids *pids, uint32_t slot);
+
+/* The slot of a number, or NULL when there never was such a number. */
+struct pid_slot *pids_slot(const struct pids *pids, uint32_t slot);
+
+#endif

@@ -1,0 +1,219 @@
+/* The actor runtime of one node: its workers, tables and limits, and what the layers above may do with it.
+ *
+ * Lock order, outermost first; a thread that holds one takes only those below it:
+ *   1 runtime->lock        modules, capabilities, classes; start and stop
+ *   2 a stripe of the id table
+ *   3 a row of a capability
+ *   4 pids->lock, runtime->debts, runtime->coroutines_lock, message pool, run queue, timers_lock, stack pool: leaves
+ * No user code runs with any of them held. */
+#ifndef RUNTIME_RUNTIME_H
+#define RUNTIME_RUNTIME_H
+
+#include <pthread.h>
+
+#include <mesh/log.h>
+#include <mesh/node.h>
+#include <mesh/process.h>
+#include <mesh/stats.h>
+
+#include "base/log.h"
+#include "base/siphash.h"
+#include "base/threads.h"
+#include "runtime/actor.h"
+#include "runtime/backoff.h"
+#include "runtime/pids.h"
+#include "runtime/snapshots.h"
+#include "runtime/shard.h"
+#include "runtime/stack.h"
+#include "runtime/table.h"
+#include "runtime/watchdog.h"
+#include "runtime/worker.h"
+
+enum { DEBT_LOCKS = 64, CLASS_BUCKETS = 256 };
+
+struct runtime {
+    /* Constant after runtime_init. */
+    mesh_node_options options; /* every default filled in */
+    char name[MESH_NAME_SIZE];
+    size_t name_size; /* with its NUL */
+    uint32_t creation;         /* of the pids */
+    struct siphash_key key;    /* of the id table */
+    struct worker *workers;
+    uint32_t worker_count;
+    mesh_store store;
+    uint64_t started_ns;
+    void *owner; /* the mesh_node */
+
+    struct logger log;
+    struct table table;
+    struct pids pids;
+    struct message_pool messages;
+    struct stack_pool stacks;
+    struct threads threads;  /* workers, spares and mesh_blocking */
+    struct backoff backoff;
+    struct snapshots snapshots;
+    struct watchdog watchdog;
+    struct spin debts[DEBT_LOCKS]; /* see process.c */
+
+    pthread_mutex_t lock; /* the lists below: written under it; read without it through the buckets */
+    struct module *modules;
+    struct capability *capabilities;
+    struct class *classes;
+    uint32_t module_count, capability_count;
+    _Atomic uint32_t class_count;
+    struct class **class_by_index; /* CLASSES_MAX; filled before class_count counts them */
+    _Atomic(struct class *) buckets[CLASS_BUCKETS]; /* by names; classes are only added */
+
+    struct spin coroutines_lock;
+    struct coroutine **coroutines; /* by index; max_suspended + spare of them, filled as made */
+    uint32_t coroutine_count, coroutine_max;
+    struct coroutine *coroutines_free;
+
+    struct spin seats_lock;
+    struct seat *seats;
+
+    _Atomic uint64_t live;      /* processes */
+    _Atomic uint64_t tasks;     /* not yet ended */
+    _Atomic uint64_t async;     /* asynchronous calls not completed */
+    _Atomic uint64_t blocking;  /* mesh_blocking under way */
+    _Atomic uint64_t suspended;
+    _Atomic bool stopping;      /* new calls are refused */
+    _Atomic bool ending;        /* workers leave */
+    _Atomic uint32_t polling;   /* index + 1 of the worker that polls */
+    _Atomic uint32_t sleepers;  /* workers that sleep */
+    _Atomic uint32_t next;      /* round robin of work from ordinary threads */
+    _Atomic uint64_t refs;      /* of references and timers */
+    _Atomic uint64_t epoch;     /* the last given out */
+    _Atomic uint64_t stuck;     /* handlers reported */
+    _Atomic bool passivates;    /* some class has an idle time-out */
+    _Atomic uint64_t round_ns;  /* how often the hand goes round */
+};
+
+/* ---- runtime.c ---- */
+
+int runtime_init(struct runtime *rt, const mesh_node_options *options);
+int runtime_start(struct runtime *rt);
+/* Drains and ends everything. MESH_ESTUCK: call again. */
+int runtime_stop(struct runtime *rt);
+void runtime_fini(struct runtime *rt);
+
+/* A number that was not given before, of references and timers. */
+uint64_t runtime_ref(struct runtime *rt);
+uint64_t runtime_epoch(struct runtime *rt);
+
+void runtime_pid(const struct runtime *rt, uint64_t number, mesh_pid *pid);
+/* The number of a pid of this node, or 0. */
+uint64_t runtime_number(const struct runtime *rt, const mesh_pid *pid);
+void runtime_make_ref(const struct runtime *rt, uint64_t number, mesh_ref *ref);
+/* The number of a reference that this node made, or 0. */
+uint64_t runtime_ref_number(const struct runtime *rt, const mesh_ref *ref);
+
+/* ---- classes.c ---- */
+
+int runtime_add_module(struct runtime *rt, const mesh_module *module);
+int runtime_add_capability(struct runtime *rt, const char *name, uint32_t shards, struct capability **capability);
+/* The class of two names. MESH_ENOMODULE, MESH_ENOCAPABILITY. w may be NULL. */
+int runtime_class(struct runtime *rt, struct worker *w, const char *module, const char *capability,
+                  struct class **class);
+struct capability *runtime_capability(struct runtime *rt, const char *name);
+const struct module *runtime_module(struct runtime *rt, const char *name);
+void classes_fini(struct runtime *rt);
+
+/* ---- route.c ---- */
+
+/* A message on its way to a process by id. */
+struct route {
+    struct class *class;
+    mesh_bytes id;
+    mesh_term init_arg;
+    struct message *message;
+    bool direct;         /* in: take the run right rather than push, where possible */
+    struct actor *actor; /* out: whose run right was taken; the message was not pushed then */
+};
+
+/* Finds or starts the process and pushes the message, or takes its run right. The message is the actor's afterwards;
+ * after an error still the caller's. w may be NULL. */
+int route_to_id(struct runtime *rt, struct worker *w, struct route *r);
+
+/* Pushes a message to a process by number. MESH_ENOPROCESS, MESH_EBUSY. Signals are never refused as busy. */
+int route_to_pid(struct runtime *rt, struct worker *w, uint64_t number, struct message *m);
+
+/* Takes an actor that ends out of the tables and frees it; false when messages wait: it then has a new life and pid,
+ * and init runs before the next message. Run right. */
+bool route_remove(struct runtime *rt, struct actor *a);
+
+/* ---- call.c ---- */
+
+int call_run(struct runtime *rt, const mesh_request *request, mesh_result *result);
+int call_cast(struct runtime *rt, const mesh_request *request);
+int call_async(struct runtime *rt, const mesh_request *request, mesh_done_fn done, void *context);
+int call_answer(mesh_from from, mesh_term value);
+int call_drop(mesh_from from);
+void call_release(mesh_result *result);
+
+/* Ends the open ticket of a message with an error and an optional reason; nothing if it was answered. w: the running
+ * worker or NULL. */
+void call_fail(struct runtime *rt, struct worker *w, struct message *m, int error, mesh_term reason);
+
+/* The receiver is done with a message: the handler returned, or it is dropped unhandled. a: whose handler, or NULL. */
+void call_handled(struct runtime *rt, struct worker *w, struct actor *a, struct message *m);
+
+/* Answers every call that a process returned from and owes. */
+void call_pay_debts(struct runtime *rt, struct worker *w, struct actor *a, int error, mesh_term reason);
+
+/* Runs the completions that wait on w. c: the running coroutine. */
+void call_complete(struct worker *w, struct coroutine *c);
+
+/* Drops one reference; the last returns the message. */
+void message_unref(struct runtime *rt, struct worker *w, struct message *m);
+
+/* ---- process.c ---- */
+
+/* Handles what waits for an actor, first before the rest if not NULL. Run right. */
+void process_run(struct worker *w, struct coroutine *c, struct actor *a, struct message *first);
+
+/* ---- task.c ---- */
+
+int task_spawn(struct runtime *rt, mesh_task_fn fn, void *arg, struct mesh_task **task);
+void task_run(struct worker *w, struct coroutine *c, struct mesh_task *task);
+int task_await(struct mesh_task *task, uint32_t timeout_ms, int *value);
+
+/* Runs fn(arg) on a helper thread while c waits. Entered. MESH_ESYSTEM, MESH_ESUSPENDED. */
+int task_block(struct worker *w, struct coroutine *c, void (*fn)(void *arg), void *arg);
+int task_blocking(struct runtime *rt, void (*fn)(void *arg), void *arg);
+
+/* ---- timers.c ---- */
+
+int timers_send_after(struct runtime *rt, uint32_t delay_ms, uint64_t number, mesh_term term, mesh_timer *timer);
+int timers_cancel(struct runtime *rt, mesh_timer timer);
+/* Sends what is due. */
+void timers_fire(struct worker *w);
+/* At the end: nobody else touches the worker any more. */
+void timers_drop_all(struct worker *w);
+
+/* ---- signals.c ---- */
+
+struct signal {
+    enum message_kind kind;
+    uint64_t from; /* the process it is about, or 0 */
+    uint64_t ref;
+    bool by_link;
+    void *context; /* a struct drain, of the kinds that ask a process to end */
+    mesh_term term;
+};
+
+/* Sends a signal from inside the runtime (w: the running worker or NULL), or from user code. MESH_ENOPROCESS. */
+int signal_push(struct runtime *rt, struct worker *w, uint64_t to, const struct signal *signal);
+int signal_send(struct runtime *rt, uint64_t to, const struct signal *signal);
+int signal_exit(struct runtime *rt, const mesh_pid *pid, mesh_term reason);
+int signal_monitor(struct mesh_process *self, const mesh_pid *pid, mesh_ref *ref);
+int signal_demonitor(struct mesh_process *self, const mesh_ref *ref);
+int signal_link(struct mesh_process *self, const mesh_pid *pid);
+int signal_unlink(struct mesh_process *self, const mesh_pid *pid);
+
+/* ---- sweep.c ---- */
+
+/* Moves the passivation hand; called by worker 0 between handlers. Returns when to be called again (ns), 0: never. */
+uint64_t sweep_turn(struct worker *w);
+
+#endif

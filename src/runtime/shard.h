@@ -1,0 +1,67 @@
+/* Shards as a whole: who may start processes in them, and asking all their processes to end.
+ *
+ * release and adopt are what a shard's move between nodes is made of. release never waits for a handler: it says at
+ * once which ids are inside one, and the snapshots come as the processes end. */
+#ifndef RUNTIME_SHARD_H
+#define RUNTIME_SHARD_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <mesh/module.h>
+
+#include "runtime/actor.h"
+
+struct runtime;
+
+/* A request to many processes to end, and who of them has. Counted: by the waiter and by each process asked. */
+struct drain {
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    uint64_t pending; /* processes asked that have not ended or refused yet */
+    uint64_t ended;
+    uint32_t refs;
+
+    /* Of a release: called by workers, between handlers; may not block. */
+    void (*snapshot)(void *context, const mesh_store_key *key, mesh_term snapshot);
+    void (*finished)(void *context); /* every process that was asked has ended */
+    void *context;
+};
+
+struct drain *drain_create(void);
+void drain_unref(struct drain *d);
+/* A process that was asked has ended, or (ended false) will not. Drops its share. NULL is allowed. */
+void drain_done(struct drain *d, bool ended);
+/* Waits until nothing is pending; false: the time is over. timeout_ms from now. */
+bool drain_wait(struct drain *d, uint32_t timeout_ms);
+
+/* Processes may start in a shard from here on. */
+void shard_hold(struct capability *cap, uint32_t shard, uint64_t epoch);
+
+/* No process may start in it any more, and all that live there are asked to end with :shutdown. idle: counts those
+ * that were in no handler, or NULL. */
+void shard_close(struct runtime *rt, struct capability *cap, uint32_t shard, struct drain *idle);
+
+/* Asks the processes of a shard that are idle to passivate. */
+void shard_passivate(struct runtime *rt, struct capability *cap, uint32_t shard, uint32_t idle_ms, struct drain *d);
+
+/* What a release tells. All may be called before shard_release returns, and from workers. */
+struct release_ops {
+    /* An idle process ended; its snapshot, valid during the call. Processes without one are not mentioned. */
+    void (*snapshot)(void *context, const mesh_store_key *key, mesh_term snapshot);
+    /* This id is inside a handler, or has messages to handle first: its snapshot comes later. */
+    void (*busy)(void *context, const mesh_store_key *key);
+    /* Nothing lives in the shard any more. */
+    void (*finished)(void *context);
+};
+
+/* Gives a shard up: no process starts in it any more (MESH_EMOVED), those that live there end after what is in their
+ * mailboxes, with their snapshots given to ops. Returns at once. */
+void shard_release(struct runtime *rt, struct capability *cap, uint32_t shard, const struct release_ops *ops,
+                   void *context);
+
+/* A snapshot that came with a shard: the process starts from it. Before shard_hold. Errors of the store. */
+int shard_adopt(struct runtime *rt, const mesh_store_key *key, uint64_t epoch, mesh_term snapshot);
+
+#endif
