@@ -113,18 +113,19 @@ MESH_API int mesh_match_args(mesh_term term, const char *pattern, const mesh_arg
 #define mesh_match_at(column, term, ...)                                                                               \
     mesh_match_site(MESH_SITE_(MESH_FIRST_(__VA_ARGS__, 0)), column, term, MESH_PATTERN_AND_ARGS_(__VA_ARGS__))
 
-/* A compiled pattern: the encoded term with one byte (the hole's number in the list above, which is no tag) for each
- * hole. All of it is written once, by the thread that moves state from 0 to BUSY, and is read by others only after
- * they see a final state. Internal. */
+/* A compiled pattern: the encoded term with one byte, which is no tag, for each hole. All of it is written by the
+ * one thread that moves state from 0 to 1, and read by others only after they see a later state. Internal. */
 struct mesh_pattern {
-    uint32_t state;
-    uint16_t len;                            /* of code */
-    uint16_t room;                           /* most bytes a build needs, without what its arguments bring themselves */
-    const char *text;                        /* the literal this was compiled from */
-    uint8_t flags;                           /* internal */
-    uint8_t count;                           /* holes */
-    uint8_t at[MESH_PATTERN_MAX_HOLES];      /* where in code each hole is */
-    uint16_t column[MESH_PATTERN_MAX_HOLES]; /* where in text */
+    uint32_t state; /* 0 empty, 1 being filled, 2 ready, 3 too long for code */
+    uint16_t len;   /* of code; the last 16 bytes stay unused, so that copies may read on a little */
+    uint8_t count;  /* holes that take an argument */
+    uint8_t flags;
+    const char *text;     /* the literal this was compiled from */
+    uint32_t flag_column; /* where in text the reason for the flags is */
+    struct {
+        uint32_t at;     /* in code */
+        uint32_t column; /* in text, from 1 */
+    } hole[MESH_PATTERN_MAX_HOLES];
     uint8_t code[MESH_PATTERN_BYTES];
 };
 

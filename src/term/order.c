@@ -356,8 +356,14 @@ static int step(struct walk *w)
 
 int order_compare(struct order *o, const uint8_t *a, const uint8_t *a_end, const uint8_t *b, const uint8_t *b_end)
 {
-    struct walk w = {.o = o, .base_a = a, .base_b = b, .a = a, .b = b, .a_end = a_end, .b_end = b_end};
+    struct walk w; /* not initialised as a whole: most terms need no frame */
+    w.o = o;
+    w.base_a = w.a = a;
+    w.base_b = w.b = b;
+    w.a_end = a_end;
+    w.b_end = b_end;
     w.frames = w.local;
+    w.depth = 0;
     w.cap = sizeof w.local / sizeof *w.local;
     int c = compare_here(&w);
     while (c == 0 && w.depth > 0 && !o->error)
