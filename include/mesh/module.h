@@ -39,9 +39,9 @@ typedef struct mesh_from {
  * ends, its callers get MESH_ECRASHED, the next call starts a fresh one. No other process notices. */
 typedef struct mesh_module {
     size_t size;
-    const char *name;   /* 1 to 248 characters of UTF-8: "Counter", or "MyApp.Counter" to answer for that module in
-                           Elixir */
-    size_t state_size;  /* bytes */
+    const char *name;  /* 1 to 248 characters of UTF-8: "Counter", or "MyApp.Counter" to answer for that module in
+                          Elixir */
+    size_t state_size; /* bytes */
 
     /* The process starts: on the first message to its id, before that message. init_arg is the request's, nil when it
      * has none. Anything but MESH_OK refuses: the caller gets MESH_EINIT, and there is no process. */
@@ -82,7 +82,8 @@ typedef struct mesh_store_key {
 typedef struct mesh_store {
     size_t size;   /* sizeof(mesh_store) */
     void *context; /* given to each function */
-    /* Keeps a snapshot, replacing the older one. Anything but MESH_OK is logged and counted; the process ends anyway. */
+    /* Keeps a snapshot, replacing the older one. Anything but MESH_OK is logged and counted; the process ends anyway.
+     */
     int (*save)(void *context, const mesh_store_key *key, uint64_t epoch, mesh_term snapshot);
     /* Writes the snapshot of key into out: MESH_OK, or MESH_ENOPROCESS when there is none. Another error refuses the
      * start of the process with MESH_EINIT. */

@@ -31,26 +31,26 @@ enum {
 /* How a node is started. Set size to sizeof(mesh_node_options); a field left 0 or NULL takes the default beside it. */
 typedef struct mesh_node_options {
     size_t size;
-    const char *name;           /* full name, as in Erlang: "game@127.0.0.1"; default "nonode@nohost" */
-    uint32_t workers;           /* default: one a usable core (affinity and cgroup quota counted); at most 256 */
-    uint32_t stack_bytes;       /* of a running or suspended handler; default 64 KiB; at least 16 KiB */
-    uint32_t max_suspended;     /* suspended handlers and tasks before MESH_ESUSPENDED; default 16,384 */
-    uint32_t max_mailbox;       /* messages waiting for one process before MESH_EBUSY; default 4,096 */
-    uint64_t max_processes;     /* live processes before MESH_ELIMIT; default: no limit */
-    uint32_t max_shard;         /* live processes in one shard before MESH_ELIMIT; default 1,048,576 */
-    uint32_t max_threads;       /* threads of this node, mesh_blocking included; default 512 */
-    uint32_t max_message;       /* bytes of one term; default 16 MiB */
-    uint32_t idle_timeout_ms;   /* passivates processes idle for so long (a module can say otherwise); default: never */
-    uint32_t drain_ms;          /* how long a stop waits for handlers before it reports them; default 5,000 */
-    uint32_t spin_us;           /* how long an idle worker polls before it blocks; default 50, none on one core */
-    bool no_spin;               /* never poll: block at once */
-    uint32_t stuck_ms;          /* a handler that runs for so long is reported; default 1,000 */
-    bool crash_reports;         /* install signal handlers: stacks in reports, and a report before a crash ends the
-                                   program (stack overflow, SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT) */
-    mesh_log_fn log;            /* receives the log; default: a line to stderr */
-    void *log_context;          /* given to log */
-    mesh_log_level log_level;   /* the least severe level that is logged; 0 is MESH_LOG_ERROR, alone */
-    const mesh_store *store;    /* where snapshots are kept; default: in the node's memory */
+    const char *name;         /* full name, as in Erlang: "game@127.0.0.1"; default "nonode@nohost" */
+    uint32_t workers;         /* default: one a usable core (affinity and cgroup quota counted); at most 256 */
+    uint32_t stack_bytes;     /* of a running or suspended handler; default 64 KiB; at least 16 KiB */
+    uint32_t max_suspended;   /* suspended handlers and tasks before MESH_ESUSPENDED; default 16,384 */
+    uint32_t max_mailbox;     /* messages waiting for one process before MESH_EBUSY; default 4,096 */
+    uint64_t max_processes;   /* live processes before MESH_ELIMIT; default: no limit */
+    uint32_t max_shard;       /* live processes in one shard before MESH_ELIMIT; default 1,048,576 */
+    uint32_t max_threads;     /* threads of this node, mesh_blocking included; default 512 */
+    uint32_t max_message;     /* bytes of one term; default 16 MiB */
+    uint32_t idle_timeout_ms; /* passivates processes idle for so long (a module can say otherwise); default: never */
+    uint32_t drain_ms;        /* how long a stop waits for handlers before it reports them; default 5,000 */
+    uint32_t spin_us;         /* how long an idle worker polls before it blocks; default 50, none on one core */
+    bool no_spin;             /* never poll: block at once */
+    uint32_t stuck_ms;        /* a handler that runs for so long is reported; default 1,000 */
+    bool crash_reports;       /* install signal handlers: stacks in reports, and a report before a crash ends the
+                                 program (stack overflow, SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT) */
+    mesh_log_fn log;          /* receives the log; default: a line to stderr */
+    void *log_context;        /* given to log */
+    mesh_log_level log_level; /* the least severe level that is logged; 0 is MESH_LOG_ERROR, alone */
+    const mesh_store *store;  /* where snapshots are kept; default: in the node's memory */
 } mesh_node_options;
 
 /* Starts a node with its worker threads.

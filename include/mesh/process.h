@@ -39,7 +39,8 @@ MESH_API int mesh_stop(mesh_process *self, mesh_term reason);
 /* Gives the reason of a crash; a handler returns its value: return mesh_crash(self, reason). Returns MESH_ECRASHED. */
 MESH_API int mesh_crash(mesh_process *self, mesh_term reason);
 
-/* Saves a snapshot to the store after the running handler; the module must have a snapshot function, else MESH_EINVAL. */
+/* Saves a snapshot to the store after the running handler; the module must have a snapshot function, else MESH_EINVAL.
+ */
 MESH_API int mesh_checkpoint(mesh_process *self);
 
 /* Sends an exit signal: the process ends with the reason unless it traps exits, in which case it gets the info

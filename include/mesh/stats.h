@@ -49,13 +49,13 @@ MESH_API int mesh_stats_read(mesh_node *node, const char *capability, const char
 
 /* One suspended process or task. */
 typedef struct mesh_wait {
-    mesh_pid pid;           /* its number is 0 for a task */
-    const char *module;     /* the waiting one's module; NULL for a task */
-    mesh_bytes id;          /* its id */
-    const char *on;         /* what it waits for: "call", "await", "blocking", "waiting" */
-    const char *on_module;  /* for a call: whom */
-    mesh_bytes on_id;       /* for a call: the id, cut after 64 bytes */
-    uint64_t since_ms;      /* for how long */
+    mesh_pid pid;          /* its number is 0 for a task */
+    const char *module;    /* the waiting one's module; NULL for a task */
+    mesh_bytes id;         /* its id */
+    const char *on;        /* what it waits for: "call", "await", "blocking", "waiting" */
+    const char *on_module; /* for a call: whom */
+    mesh_bytes on_id;      /* for a call: the id, cut after 64 bytes */
+    uint64_t since_ms;     /* for how long */
 } mesh_wait;
 
 /* Every suspended process of a node at one moment, in one allocation. */

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "term/quick.h"
 #include "term/utf8.h"
 
 static int check_text(const char *name, size_t max_chars)
@@ -32,5 +33,7 @@ int check_term(mesh_term term, size_t max_bytes, size_t *offset)
         return MESH_OK;
     if (term.len > max_bytes)
         return MESH_ETOOBIG;
+    if (quick_check(term.data, term.len))
+        return MESH_OK;
     return mesh_term_check(term.data, term.len, NULL, offset);
 }

@@ -16,7 +16,7 @@ struct entry;
 
 struct capabilities {
     struct runtime *runtime;
-    pthread_mutex_t lock; /* entries; before runtime->lock in the lock order */
+    pthread_mutex_t lock;  /* entries; before runtime->lock in the lock order */
     struct entry *entries; /* every capability that this node has or had, sorted by name */
 };
 

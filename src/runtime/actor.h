@@ -33,12 +33,12 @@ struct module {
 
 /* One shard of a capability on this node. */
 struct row {
-    struct spin lock;      /* everything below; taken inside a stripe's lock */
-    bool held;             /* processes may be started */
-    uint32_t count;        /* live processes */
+    struct spin lock; /* everything below; taken inside a stripe's lock */
+    bool held;        /* processes may be started */
+    uint32_t count;   /* live processes */
     uint32_t capacity;
-    struct actor **actors; /* in no order; actor->place says where */
-    uint64_t epoch;        /* of the hold */
+    struct actor **actors;   /* in no order; actor->place says where */
+    uint64_t epoch;          /* of the hold */
     struct release *release; /* under way */
 };
 
@@ -52,7 +52,8 @@ struct capability {
 };
 
 /* A module in a capability: what all its processes share. */
-struct class {
+struct class
+{
     struct capability *capability;
     const struct module *module;
     uint64_t salt; /* enters the hash of an id */
@@ -63,10 +64,10 @@ struct class {
 };
 
 enum actor_flags {
-    ACTOR_FRESH = 1,    /* init has not run in this life */
-    ACTOR_ENDING = 2,   /* an exit signal that is not trapped is in the inbox: calls return MESH_ESTOPPING */
-    ACTOR_TRAPS = 4,    /* exit signals become infos */
-    ACTOR_REBORN = 8,   /* fresh, but not by a new entry: whether it may start is asked again */
+    ACTOR_FRESH = 1,  /* init has not run in this life */
+    ACTOR_ENDING = 2, /* an exit signal that is not trapped is in the inbox: calls return MESH_ESTOPPING */
+    ACTOR_TRAPS = 4,  /* exit signals become infos */
+    ACTOR_REBORN = 8, /* fresh, but not by a new entry: whether it may start is asked again */
 };
 
 struct bonds;
@@ -77,17 +78,17 @@ struct actor {
     _Atomic uint16_t flags;
     struct class *class;
     _Atomic(struct message *) inbox;
-    struct message *pending;  /* taken from the inbox, oldest first; run right */
-    _Atomic uint32_t queued;  /* messages in inbox and pending */
-    uint32_t slot;            /* where the pid table has it */
-    _Atomic uint32_t serial;  /* of this life; the pid's number is serial << 32 | slot */
-    uint32_t place;           /* in its row's vector; row lock */
+    struct message *pending;   /* taken from the inbox, oldest first; run right */
+    _Atomic uint32_t queued;   /* messages in inbox and pending */
+    uint32_t slot;             /* where the pid table has it */
+    _Atomic uint32_t serial;   /* of this life; the pid's number is serial << 32 | slot */
+    uint32_t place;            /* in its row's vector; row lock */
     _Atomic uint32_t last_use; /* in runtime ticks */
-    _Atomic uint32_t waiting; /* index + 1 of the coroutine while its handler is suspended in a call */
-    _Atomic uint32_t owed;    /* calls it returned from without an answer */
+    _Atomic uint32_t waiting;  /* index + 1 of the coroutine while its handler is suspended in a call */
+    _Atomic uint32_t owed;     /* calls it returned from without an answer */
     uint16_t id_len;
-    uint16_t crashes;         /* in a row, for the back-off; unused bits of the layout */
-    struct bonds *bonds;      /* monitors and links; NULL for most. run right */
+    uint16_t crashes;    /* in a row, for the back-off; unused bits of the layout */
+    struct bonds *bonds; /* monitors and links; NULL for most. run right */
 };
 
 #define INBOX_RUNNING ((struct message *)1)

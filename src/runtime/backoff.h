@@ -21,9 +21,9 @@ enum { BACKOFF_ENTRIES = 1 << 14, BACKOFF_WAYS = 4, BACKOFF_FREE = 3 };
 #define BACKOFF_WINDOW_NS UINT64_C(5000000000)
 
 struct backoff_entry {
-    uint64_t hash;      /* of class and id; 0: unused */
-    uint64_t last_ns;   /* the last crash */
-    uint32_t crashes;   /* in a row */
+    uint64_t hash;    /* of class and id; 0: unused */
+    uint64_t last_ns; /* the last crash */
+    uint32_t crashes; /* in a row */
 };
 
 /* Sets of BACKOFF_WAYS entries; the oldest of a set makes way. */

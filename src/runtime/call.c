@@ -170,8 +170,8 @@ static void add_debt(struct runtime *rt, struct worker *w, struct actor *a, stru
     atomic_fetch_add_explicit(&a->owed, 1, memory_order_relaxed);
     /* Release: pairs with close_ticket, so that whoever sees RETURNED sees the debt. */
     bool owed = (open & TICKET_OPEN) != 0 &&
-                atomic_compare_exchange_strong_explicit(&m->ticket, &open, open | TICKET_RETURNED,
-                                                        memory_order_acq_rel, memory_order_relaxed);
+                atomic_compare_exchange_strong_explicit(&m->ticket, &open, open | TICKET_RETURNED, memory_order_acq_rel,
+                                                        memory_order_relaxed);
     if (!owed) /* answered meanwhile */
         unlink_debt(a, m);
     spin_unlock(lock);

@@ -150,7 +150,8 @@ int runtime_class(struct runtime *rt, struct worker *w, const char *module, cons
     if (w != NULL) {
         uintptr_t address = (uintptr_t)module ^ (uintptr_t)capability * 31;
         cached = &w->classes[(address ^ address >> 6) % CLASS_CACHE];
-        if (cached->module == module && cached->capability == capability && is_class(cached->class, module, capability)) {
+        if (cached->module == module && cached->capability == capability &&
+            is_class(cached->class, module, capability)) {
             *class = cached->class;
             return MESH_OK;
         }

@@ -197,7 +197,8 @@ void coroutine_suspend(struct worker *w, struct coroutine *c, enum wait_kind wai
     c->armed = false;
     link_waiting(w, c);
     struct coroutine *next = NULL;
-    if (w->handover_actor == NULL && w->turns < POLL_TURNS && !others_wait(w) && (next = coroutine_take_ready(w)) != NULL)
+    if (w->handover_actor == NULL && w->turns < POLL_TURNS && !others_wait(w) &&
+        (next = coroutine_take_ready(w)) != NULL)
         w->streak++;
     /* Without a coroutine (only a wait that could not reserve one) the thread's own stack goes on. */
     if (next == NULL && (w->handover_actor != NULL || w->turns < POLL_TURNS))

@@ -88,16 +88,16 @@ struct message {
 
     /* Written by the sender before the push, read by the receiver. */
     uint8_t kind;
-    uint8_t waiter;       /* of a call */
+    uint8_t waiter; /* of a call */
     uint8_t chain_count;
-    bool by_link;         /* MESSAGE_EXIT: from a link, void when that is gone */
-    bool by_pid;          /* sent to a pid: dies with the process, while one sent to an id finds the next */
+    bool by_link; /* MESSAGE_EXIT: from a link, void when that is gone */
+    bool by_pid;  /* sent to a pid: dies with the process, while one sent to an id finds the next */
     struct payload body;
     struct payload init_arg;
-    uint64_t deadline_ns; /* 0: none */
-    uint64_t from;        /* pid number of the sending process; 0: none */
-    uint64_t ref;         /* of a monitor */
-    struct link_of_chain *chain;     /* chain_count of them: &first, or allocated */
+    uint64_t deadline_ns;        /* 0: none */
+    uint64_t from;               /* pid number of the sending process; 0: none */
+    uint64_t ref;                /* of a monitor */
+    struct link_of_chain *chain; /* chain_count of them: &first, or allocated */
     struct link_of_chain first;
 
     /* The answer: written by whoever closes the ticket, read by the home worker or waiting thread afterwards. */
@@ -111,19 +111,19 @@ struct message {
     _Atomic uint32_t thread;     /* WAITER_THREAD: the futex word, see call.c */
     mesh_done_fn done;           /* WAITER_DONE */
     void *done_context;
-    struct deadline deadline;    /* WAITER_DONE: on the home worker. Of a timer: in its worker's timers */
-    struct post arm;             /* carries the arming of timer to the home worker */
-    uint64_t since_ns;           /* when the call was made */
-    struct message *held_next;   /* results that a handler has not released */
-    uint64_t pid;                /* number of the process that took the call, 0: none did; or that it was sent to */
-    uint32_t class_index;        /* for statistics */
-    bool completing;             /* WAITER_DONE: on the home worker's list, or past it */
-    bool expired;                /* … because its deadline passed */
-    bool answered;               /* … and the answer came before the list was worked through */
-    bool finished;               /* … or will come after it: its delivery releases the caller's share */
+    struct deadline deadline;  /* WAITER_DONE: on the home worker. Of a timer: in its worker's timers */
+    struct post arm;           /* carries the arming of timer to the home worker */
+    uint64_t since_ns;         /* when the call was made */
+    struct message *held_next; /* results that a handler has not released */
+    uint64_t pid;              /* number of the process that took the call, 0: none did; or that it was sent to */
+    uint32_t class_index;      /* for statistics */
+    bool completing;           /* WAITER_DONE: on the home worker's list, or past it */
+    bool expired;              /* … because its deadline passed */
+    bool answered;             /* … and the answer came before the list was worked through */
+    bool finished;             /* … or will come after it: its delivery releases the caller's share */
 
     /* A debt: the handler returned without answering. Under runtime->debts[debt_lock]. */
-    struct actor *debtor;        /* NULL once the process has ended */
+    struct actor *debtor; /* NULL once the process has ended */
     struct message *debt_prev, *debt_next;
     uint8_t debt_lock;
 
@@ -144,10 +144,10 @@ struct message_slab;
 
 /* Every message of a runtime. */
 struct message_pool {
-    struct spin lock;             /* everything below */
+    struct spin lock; /* everything below */
     struct message_slab *slabs;
-    struct message *batches;      /* full batches, linked by held_next */
-    struct message_cache loose;   /* for threads that are no workers */
+    struct message *batches;    /* full batches, linked by held_next */
+    struct message_cache loose; /* for threads that are no workers */
 };
 
 void message_pool_init(struct message_pool *pool);

@@ -10,11 +10,11 @@
 
 /* How a process ends. */
 struct ending {
-    int error;            /* what waiting calls get; MESH_OK: they wait for the next life */
-    enum counter counter; /* where it is counted */
-    mesh_term reason;     /* for terminate, monitors, links */
-    bool started;         /* terminate runs only then */
-    bool save;            /* take a snapshot */
+    int error;               /* what waiting calls get; MESH_OK: they wait for the next life */
+    enum counter counter;    /* where it is counted */
+    mesh_term reason;        /* for terminate, monitors, links */
+    bool started;            /* terminate runs only then */
+    bool save;               /* take a snapshot */
     struct message *release; /* the MESSAGE_RELEASE that asked, or NULL */
 };
 
@@ -90,9 +90,8 @@ static int may_start(struct runtime *rt, struct worker *w, struct actor *a)
 
 static mesh_store_key key_of(struct actor *a)
 {
-    return (mesh_store_key){.capability = a->class->capability->name,
-                            .module = a->class->module->ops.name,
-                            .id = {actor_id(a), a->id_len}};
+    return (mesh_store_key){
+        .capability = a->class->capability->name, .module = a->class->module->ops.name, .id = {actor_id(a), a->id_len}};
 }
 
 /* Starts from the store: MESH_ENOPROCESS when there is no snapshot. */
@@ -125,7 +124,7 @@ static int start(struct runtime *rt, struct worker *w, struct coroutine *c, stru
     int rc = may_start(rt, w, a);
     if (rc != MESH_OK)
         return rc;
-    atomic_fetch_and_explicit(&a->flags, (uint16_t)~(ACTOR_FRESH | ACTOR_REBORN), memory_order_relaxed);
+    atomic_fetch_and_explicit(&a->flags, (uint16_t) ~(ACTOR_FRESH | ACTOR_REBORN), memory_order_relaxed);
     c->current = m;
     c->deadline_ns = m->kind == MESSAGE_CALL ? m->deadline_ns : 0;
     rc = restore(rt, w, c, a);
@@ -454,8 +453,7 @@ static bool after_handler(struct runtime *rt, struct coroutine *c, struct actor 
     return true;
 }
 
-static bool handle_signal(struct runtime *rt, struct worker *w, struct coroutine *c, struct actor *a,
-                          struct message *m)
+static bool handle_signal(struct runtime *rt, struct worker *w, struct coroutine *c, struct actor *a, struct message *m)
 {
     bool info = false;
     switch (m->kind) {

@@ -48,8 +48,7 @@ static int admit(struct runtime *rt, struct actor *a, const struct message *m)
 {
     if (m->chain_count > 0 && is_cycle(rt, a, m))
         return MESH_ECYCLE;
-    if (m->kind <= MESSAGE_INFO &&
-        atomic_load_explicit(&a->queued, memory_order_relaxed) >= a->class->max_mailbox)
+    if (m->kind <= MESSAGE_INFO && atomic_load_explicit(&a->queued, memory_order_relaxed) >= a->class->max_mailbox)
         return MESH_EBUSY;
     return MESH_OK;
 }

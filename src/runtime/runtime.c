@@ -24,8 +24,8 @@ uint64_t runtime_epoch(struct runtime *rt)
     do {
         uint64_t wall = clock_wall_ms() << 16;
         next = wall > last ? wall : last + 1;
-    } while (!atomic_compare_exchange_weak_explicit(&rt->epoch, &last, next, memory_order_relaxed,
-                                                    memory_order_relaxed));
+    } while (
+        !atomic_compare_exchange_weak_explicit(&rt->epoch, &last, next, memory_order_relaxed, memory_order_relaxed));
     return next;
 }
 

@@ -22,8 +22,8 @@
 #include "runtime/actor.h"
 #include "runtime/backoff.h"
 #include "runtime/pids.h"
-#include "runtime/snapshots.h"
 #include "runtime/shard.h"
+#include "runtime/snapshots.h"
 #include "runtime/stack.h"
 #include "runtime/table.h"
 #include "runtime/watchdog.h"
@@ -35,9 +35,9 @@ struct runtime {
     /* Constant after runtime_init. */
     mesh_node_options options; /* every default filled in */
     char name[MESH_NAME_SIZE];
-    size_t name_size; /* with its NUL */
-    uint32_t creation;         /* of the pids */
-    struct siphash_key key;    /* of the id table */
+    size_t name_size;       /* with its NUL */
+    uint32_t creation;      /* of the pids */
+    struct siphash_key key; /* of the id table */
     struct worker *workers;
     uint32_t worker_count;
     mesh_store store;
@@ -49,7 +49,7 @@ struct runtime {
     struct pids pids;
     struct message_pool messages;
     struct stack_pool stacks;
-    struct threads threads;  /* workers, spares and mesh_blocking */
+    struct threads threads; /* workers, spares and mesh_blocking */
     struct backoff backoff;
     struct snapshots snapshots;
     struct watchdog watchdog;
@@ -61,7 +61,7 @@ struct runtime {
     struct class *classes;
     uint32_t module_count, capability_count;
     _Atomic uint32_t class_count;
-    struct class **class_by_index; /* CLASSES_MAX; filled before class_count counts them */
+    struct class **class_by_index;                  /* CLASSES_MAX; filled before class_count counts them */
     _Atomic(struct class *) buckets[CLASS_BUCKETS]; /* by names; classes are only added */
 
     struct spin coroutines_lock;
@@ -72,21 +72,21 @@ struct runtime {
     struct spin seats_lock;
     struct seat *seats;
 
-    _Atomic uint64_t live;      /* processes */
-    _Atomic uint64_t tasks;     /* not yet ended */
-    _Atomic uint64_t async;     /* asynchronous calls not completed */
-    _Atomic uint64_t blocking;  /* mesh_blocking under way */
+    _Atomic uint64_t live;     /* processes */
+    _Atomic uint64_t tasks;    /* not yet ended */
+    _Atomic uint64_t async;    /* asynchronous calls not completed */
+    _Atomic uint64_t blocking; /* mesh_blocking under way */
     _Atomic uint64_t suspended;
-    _Atomic bool stopping;      /* new calls are refused */
-    _Atomic bool ending;        /* workers leave */
-    _Atomic uint32_t polling;   /* index + 1 of the worker that polls */
-    _Atomic uint32_t sleepers;  /* workers that sleep */
-    _Atomic uint32_t next;      /* round robin of work from ordinary threads */
-    _Atomic uint64_t refs;      /* of references and timers */
-    _Atomic uint64_t epoch;     /* the last given out */
-    _Atomic uint64_t stuck;     /* handlers reported */
-    _Atomic bool passivates;    /* some class has an idle time-out */
-    _Atomic uint64_t round_ns;  /* how often the hand goes round */
+    _Atomic bool stopping;     /* new calls are refused */
+    _Atomic bool ending;       /* workers leave */
+    _Atomic uint32_t polling;  /* index + 1 of the worker that polls */
+    _Atomic uint32_t sleepers; /* workers that sleep */
+    _Atomic uint32_t next;     /* round robin of work from ordinary threads */
+    _Atomic uint64_t refs;     /* of references and timers */
+    _Atomic uint64_t epoch;    /* the last given out */
+    _Atomic uint64_t stuck;    /* handlers reported */
+    _Atomic bool passivates;   /* some class has an idle time-out */
+    _Atomic uint64_t round_ns; /* how often the hand goes round */
 };
 
 /* ---- runtime.c ---- */

@@ -169,9 +169,7 @@ static bool key_of_number(struct runtime *rt, struct capability *cap, uint32_t s
         if (actor_number(a) != number)
             continue;
         memcpy(id, actor_id(a), a->id_len);
-        *key = (mesh_store_key){.capability = cap->name,
-                                .module = a->class->module->ops.name,
-                                .id = {id, a->id_len}};
+        *key = (mesh_store_key){.capability = cap->name, .module = a->class->module->ops.name, .id = {id, a->id_len}};
         found = true;
     }
     spin_unlock(&row->lock);

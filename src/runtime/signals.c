@@ -1,7 +1,8 @@
 /* Signals between processes: infos, exits, monitors, links. All are messages, in order with the others of a sender.
  *
  * Both ends of a monitor or link note it in their bonds; the end of a process tells the other side, which drops what
- * it has meanwhile taken back. Processes of other nodes are not reachable from here: they are gone with :noconnection. */
+ * it has meanwhile taken back. Processes of other nodes are not reachable from here: they are gone with :noconnection.
+ */
 #include <string.h>
 
 #include "runtime/bonds.h"

@@ -7,7 +7,7 @@
 
 enum { ROWS_A_TURN = 512, ASKED_AT_ONCE = 64 };
 
-#define TURN_NS UINT64_C(10000000)   /* between two turns of one round */
+#define TURN_NS UINT64_C(10000000)    /* between two turns of one round */
 #define ROUND_NS UINT64_C(1000000000) /* between two rounds */
 #define PRESSED_IDLE_NS UINT64_C(1000000000)
 

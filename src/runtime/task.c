@@ -62,6 +62,8 @@ static void awaited(struct worker *w, struct post *p)
 void task_run(struct worker *w, struct coroutine *c, struct mesh_task *task)
 {
     struct runtime *rt = w->runtime;
+    c->current = NULL;
+    c->deadline_ns = 0;
     user_begin(w);
     task->value = task->fn(rt->owner, task->arg);
     w = user_end(c);
@@ -145,9 +147,8 @@ static int await_in_coroutine(struct worker *w, struct coroutine *c, struct mesh
 
 int task_await(struct mesh_task *task, uint32_t timeout_ms, int *value)
 {
-    uint64_t deadline_ns = timeout_ms == 0 || timeout_ms == MESH_NEVER
-                               ? 0
-                               : clock_now_ns() + (uint64_t)timeout_ms * 1000000;
+    uint64_t deadline_ns =
+        timeout_ms == 0 || timeout_ms == MESH_NEVER ? 0 : clock_now_ns() + (uint64_t)timeout_ms * 1000000;
     struct worker *w = coroutine_enter();
     int rc;
     if (w != NULL && w->runtime == task->runtime) {

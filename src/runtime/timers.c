@@ -54,9 +54,8 @@ int timers_send_after(struct runtime *rt, uint32_t delay_ms, uint64_t number, me
         atomic_store_explicit(&at->timer_count, (uint32_t)at->timers.count, memory_order_relaxed);
         bool earlier = wheel_next_ns(&at->timers) < before;
         if (timer != NULL)
-            *timer = (mesh_timer){.timer = m,
-                                  .ticket = atomic_load_explicit(&m->ticket, memory_order_relaxed),
-                                  .worker = at->index};
+            *timer = (mesh_timer){
+                .timer = m, .ticket = atomic_load_explicit(&m->ticket, memory_order_relaxed), .worker = at->index};
         spin_unlock(&at->timers_lock);
         if (earlier && at != mine)
             nudge(rt, at);
@@ -114,6 +113,5 @@ void timers_drop_all(struct worker *w)
 {
     wheel_advance(&w->timers, UINT64_MAX / 2);
     for (struct timer *t; (t = wheel_pop(&w->timers)) != NULL;)
-        message_put(&w->runtime->messages, NULL,
-                    (struct message *)((char *)t - offsetof(struct message, deadline)));
+        message_put(&w->runtime->messages, NULL, (struct message *)((char *)t - offsetof(struct message, deadline)));
 }

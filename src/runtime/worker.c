@@ -80,8 +80,7 @@ void worker_post(struct worker *w, struct post *p)
     struct post *head = atomic_load_explicit(&w->inbound, memory_order_relaxed);
     do {
         p->next = head;
-    } while (!atomic_compare_exchange_weak_explicit(&w->inbound, &head, p, memory_order_seq_cst,
-                                                    memory_order_relaxed));
+    } while (!atomic_compare_exchange_weak_explicit(&w->inbound, &head, p, memory_order_seq_cst, memory_order_relaxed));
     worker_wake(w);
 }
 
@@ -173,12 +172,6 @@ static bool something_to_do(struct worker *w)
 
 /* ---- Polling and sleeping ---- */
 
-uint64_t worker_clock(struct worker *w)
-{
-    w->now_ns = clock_now_ns();
-    return w->now_ns;
-}
-
 static void fire_deadlines(struct worker *w)
 {
     if (w->deadlines.count == 0)
@@ -192,6 +185,7 @@ static void fire_deadlines(struct worker *w)
 
 static void poll_once(struct worker *w)
 {
+    cycles_sync(&w->clock);
     worker_clock(w);
     w->turns = 0;
     if (atomic_load_explicit(&w->inbound, memory_order_relaxed) != NULL)
@@ -319,6 +313,7 @@ int worker_init(struct worker *w, struct runtime *rt, uint32_t index)
     w->ready_tail = &w->ready;
     w->completions_tail = &w->completions;
     w->stats = must_calloc(CLASSES_MAX, sizeof *w->stats);
+    cycles_init(&w->clock);
     worker_clock(w);
     wheel_init(&w->deadlines, w->now_ns);
     wheel_init(&w->timers, w->now_ns);

@@ -19,6 +19,7 @@
 
 #include <uv.h>
 
+#include "base/cycles.h"
 #include "base/histogram.h"
 #include "runtime/actor.h"
 #include "runtime/context.h"
@@ -65,27 +66,27 @@ struct coroutine {
     struct coroutine *next; /* in the worker's cache or ready list */
     struct worker *worker;
     uint32_t index;
-    struct mesh_process self;   /* self.actor NULL: a task, or nothing */
-    struct message *current;    /* the message that is handled */
-    uint64_t deadline_ns;       /* of current; nested calls end by then. 0: none */
-    struct message *held;       /* results the handler has not released */
-    bool callback;              /* runs something that may not suspend */
+    struct mesh_process self; /* self.actor NULL: a task, or nothing */
+    struct message *current;  /* the message that is handled */
+    uint64_t deadline_ns;     /* of current; nested calls end by then. 0: none */
+    struct message *held;     /* results the handler has not released */
+    bool callback;            /* runs something that may not suspend */
 
     /* While it waits. Written by its worker. */
-    uint8_t wait;               /* enum wait_kind */
-    bool ready;                 /* its answer has come; it is in the ready list */
-    bool armed;                 /* timer was considered for the wheel */
-    uint64_t wait_deadline_ns;  /* 0: none */
-    int outcome;                /* MESH_OK, MESH_ETIMEOUT or MESH_ESTOPPING: why it was resumed */
-    struct message *call;       /* WAIT_CALL */
+    uint8_t wait;              /* enum wait_kind */
+    bool ready;                /* its answer has come; it is in the ready list */
+    bool armed;                /* timer was considered for the wheel */
+    uint64_t wait_deadline_ns; /* 0: none */
+    int outcome;               /* MESH_OK, MESH_ETIMEOUT or MESH_ESTOPPING: why it was resumed */
+    struct message *call;      /* WAIT_CALL */
     uint64_t since_ns;
     const struct class *on_class; /* whom a call waits for */
     uint8_t on_id[64];
     uint8_t on_id_len;
     struct deadline deadline;
     struct coroutine *wait_prev, *wait_next; /* in worker->waiting */
-    struct post back;           /* carries a late coroutine back to its worker */
-    _Atomic uint64_t call_number; /* of the call it waits in; 0: none. Read by anyone, for cycles */
+    struct post back;                        /* carries a late coroutine back to its worker */
+    _Atomic uint64_t call_number;            /* of the call it waits in; 0: none. Read by anyone, for cycles */
 };
 
 /* Work that waits for a worker: an actor with messages or a task that has not begun. */
@@ -137,22 +138,22 @@ struct class_cache_entry {
 
 /* A thread's place at a worker. Memory lives as long as the runtime. */
 struct seat {
-    struct worker *worker;       /* constant while it is occupied */
-    struct context base;         /* the thread's own stack */
-    _Atomic uint32_t inside;     /* SEAT_RUNTIME or SEAT_HANDLER; the thread writes */
-    _Atomic uint32_t taken;      /* SEAT_MINE, SEAT_WANTED, SEAT_TAKEN; the watchdog writes */
-    _Atomic uint32_t turn;       /* counts stretches of user code */
-    struct coroutine *running;   /* whose handler it is in */
-    struct coroutine *returned;  /* a late coroutine that base must hand back */
+    struct worker *worker;      /* constant while it is occupied */
+    struct context base;        /* the thread's own stack */
+    _Atomic uint32_t inside;    /* SEAT_RUNTIME or SEAT_HANDLER; the thread writes */
+    _Atomic uint32_t taken;     /* SEAT_MINE, SEAT_WANTED, SEAT_TAKEN; the watchdog writes */
+    _Atomic uint32_t turn;      /* counts stretches of user code */
+    struct coroutine *running;  /* whose handler it is in */
+    struct coroutine *returned; /* a late coroutine that base must hand back */
     _Atomic long tid;
-    uint32_t watched_turn;       /* the watchdog's notes */
+    uint32_t watched_turn; /* the watchdog's notes */
     uint64_t watched_since_ns;
     bool watched_reported;
-    const char *stuck_module;    /* of the handler that lost its worker; NULL: a task's */
+    const char *stuck_module; /* of the handler that lost its worker; NULL: a task's */
     uint32_t stuck_class;
     char stuck_id[64];
     uint8_t stuck_id_len;
-    struct seat *next;           /* all seats of the runtime */
+    struct seat *next; /* all seats of the runtime */
     _Atomic bool occupied;
 };
 
@@ -172,16 +173,17 @@ struct worker {
     struct message *handover_message;
     uint32_t streak;
     uint32_t turns;
-    uint64_t now_ns;              /* the last clock read */
-    struct wheel deadlines;       /* of suspended calls and asynchronous ones */
-    struct coroutine *waiting;    /* suspended, the newest first */
+    struct cycles clock;
+    uint64_t now_ns;           /* the last clock read */
+    struct wheel deadlines;    /* of suspended calls and asynchronous ones */
+    struct coroutine *waiting; /* suspended, the newest first */
     uint64_t call_counter;
     struct class_cache_entry classes[CLASS_CACHE];
     _Atomic(struct class_stats *) *stats; /* CLASSES_MAX, by class index; entries appear and stay */
-    struct capability *sweep_capability; /* where the hand is */
+    struct capability *sweep_capability;  /* where the hand is */
     uint32_t sweep_shard;
-    uint64_t sweep_ns;            /* worker 0: when to move the passivation hand */
-    uint32_t descriptors;         /* libuv handles besides our own: without any, the loop is not polled */
+    uint64_t sweep_ns;    /* worker 0: when to move the passivation hand */
+    uint32_t descriptors; /* libuv handles besides our own: without any, the loop is not polled */
     bool ready_to_fini;
 
     /* Written by others too. */
@@ -257,8 +259,14 @@ bool worker_take(struct worker *w, struct work *work);
 /* Drains inbound: each post is delivered. */
 void worker_deliver(struct worker *w);
 
-/* Reads the clock into w->now_ns. */
-uint64_t worker_clock(struct worker *w);
+/* Reads the clock into w->now_ns, which never goes back. */
+static inline uint64_t worker_clock(struct worker *w)
+{
+    uint64_t now = cycles_now(&w->clock);
+    if (now > w->now_ns)
+        w->now_ns = now;
+    return w->now_ns;
+}
 
 struct class_stats *worker_stats_slow(struct worker *w, uint32_t class_index);
 
