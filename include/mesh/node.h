@@ -109,7 +109,7 @@ MESH_API int mesh_set_capabilities(mesh_node *node, const char *const *names, si
 /* Names in one allocation; the caller frees it with mesh_names_free. */
 typedef struct mesh_names {
     size_t count;
-    const char *name[]; /* sorted bytewise */
+    const char **name; /* count of them, sorted bytewise */
 } mesh_names;
 
 /* Frees what mesh_nodes_for or mesh_all_capabilities gave; NULL is allowed. Any thread. */

@@ -61,7 +61,7 @@ typedef struct mesh_wait {
 /* Every suspended process of a node at one moment, in one allocation. */
 typedef struct mesh_waits {
     size_t count;
-    mesh_wait wait[];
+    mesh_wait *wait; /* count of them */
 } mesh_waits;
 
 /* Lists the suspended handlers and tasks. The caller frees it with mesh_waits_free. Any thread and inside handlers.

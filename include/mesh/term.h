@@ -267,8 +267,8 @@ MESH_API int mesh_read_term(mesh_reader *r, mesh_term *out);
 /* Replaces the content of out by the term as Elixir's inspect prints it, in UTF-8, complete, on one line. A NUL stands
  * behind the text and is not counted. Maps are printed in the order of mesh_term_compare. docs/terms.md has the
  * differences: pids, ports and references print their node's name; structs print as %Name{…}.
- * MESH_EINVAL for an empty term, MESH_ETOOBIG for one deeper than MESH_TERM_MAX_DEPTH; errors of mesh_buf_reserve. After
- * an error out is empty. */
+ * MESH_EINVAL for an empty term, MESH_ETOOBIG for one deeper than MESH_TERM_MAX_DEPTH; errors of mesh_buf_reserve.
+ * After an error out is empty. */
 MESH_API int mesh_inspect(mesh_term term, mesh_buf *out);
 
 /* The same, as a C string: what is longer than size - 1 bytes is cut at a whole character, and a term that cannot be

@@ -170,8 +170,9 @@ int names_create(const char *const *names, size_t count, mesh_names **out)
     mesh_names *n = malloc(bytes);
     if (n == NULL)
         return MESH_ENOMEM;
-    char *text = (char *)&n->name[count];
     n->count = count;
+    n->name = (const char **)(n + 1);
+    char *text = (char *)(n->name + count);
     for (size_t i = 0; i < count; i++) {
         n->name[i] = text;
         text = stpcpy(text, names[i]) + 1;
