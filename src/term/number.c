@@ -39,7 +39,8 @@ static size_t scientific(char *out, const char *digits, size_t n, int place)
                             n > 1 ? digits + 1 : "0", place - 1);
 }
 
-/* Erlang's rule (io_lib_format): plain, unless the exponent form is shorter, or the number is beyond 2^53. */
+/* Erlang's rule (float_to_binary with `short`): plain up to 2^53, and for small numbers unless the exponent form is
+ * shorter. */
 size_t number_float_text(double value, char text[NUMBER_FLOAT_MAX])
 {
     char digits[24];
@@ -55,14 +56,14 @@ size_t number_float_text(double value, char text[NUMBER_FLOAT_MAX])
     size_t n = shortest_digits(value, digits, &place);
     char exponent[12];
     int cost = snprintf(exponent, sizeof exponent, "%d", place - 1) + 1 + (n == 1 ? 2 : 1);
-    if (value >= 9007199254740992.0 || (place < 0 && 2 - place > cost) || (place > (int)n && place - (int)n + 2 > cost))
+    if (value > 9007199254740992.0 || (place < 0 && 2 - place > cost))
         return (size_t)(out - text) + scientific(out, digits, n, place);
     size_t room = NUMBER_FLOAT_MAX - 1;
     int len;
     if (place <= 0)
         len = snprintf(out, room, "0.%.*s%.*s", -place, "00000000", (int)n, digits);
     else if (place >= (int)n)
-        len = snprintf(out, room, "%.*s%.*s.0", (int)n, digits, place - (int)n, "00000000");
+        len = snprintf(out, room, "%.*s%.*s.0", (int)n, digits, place - (int)n, "0000000000000000");
     else
         len = snprintf(out, room, "%.*s.%.*s", place, digits, (int)n - place, digits + place);
     return (size_t)(out - text) + (size_t)len;
