@@ -1,0 +1,248 @@
+/* mesh_benchmark: runs every benchmark of Mesh and of its contenders in turn, and says what came out.
+ *
+ * In turn means: the first run of each program, then the second of each, so that a machine that grows slower or busier
+ * does so for all of them. Medians are what counts; the table shows how far the runs were apart. */
+#include <errno.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "runner.h"
+
+struct options {
+    const char *programs; /* the folder they are in */
+    const char *out;      /* the folder for results */
+    const char *only;     /* names with commas between; NULL: all */
+    unsigned runs;        /* 0: not given */
+    bool quick;
+};
+
+struct progress {
+    bool tty;
+    unsigned done, total; /* programs */
+};
+
+static void usage(FILE *to)
+{
+    fputs("usage: mesh_benchmark --programs DIR --out DIR [--only BENCH[,BENCH]] [--runs N] [--quick]\n\n"
+          "  --programs DIR    where mesh_bench and the contenders are\n"
+          "  --out DIR         where local.jsonl and local.svg go (with --quick: quick.jsonl, quick.svg)\n"
+          "  --only BENCH,...  these benchmarks only\n"
+          "  --runs N          how often each program runs, 1 to 99 (default 5; with --quick 1)\n"
+          "  --quick           shorter, to try things out: no results to show\n\nbenchmarks:",
+          to);
+    for (size_t i = 0; i < plan_jobs_count; i++)
+        fprintf(to, " %s", plan_jobs[i].name);
+    fputs("\n", to);
+}
+
+/* ---- options ---- */
+
+static _Noreturn void misuse(const char *what, const char *value)
+{
+    fprintf(stderr, "mesh_benchmark: %s: %s\n", what, value);
+    usage(stderr);
+    exit(2);
+}
+
+/* Whether a list with commas (NULL: all) names this job; *known is whether every name in it is one. */
+static bool is_wanted(const char *only, const struct job *job, bool *known)
+{
+    bool wanted = false;
+    *known = true;
+    for (const char *at = only; at != NULL; at = *at == ',' ? at + 1 : NULL) {
+        size_t len = strcspn(at, ",");
+        const struct job *named = plan_find(at, len);
+        *known &= named != NULL;
+        wanted |= named != NULL && named == job;
+        at += len;
+    }
+    return wanted || only == NULL;
+}
+
+static unsigned parse_runs(const char *text)
+{
+    char *end;
+    unsigned long n = strtoul(text, &end, 10);
+    if (text[0] < '0' || text[0] > '9' || *end != '\0' || n < 1 || n > MAX_RUNS)
+        misuse("--runs takes a number from 1 to 99, not", text);
+    return (unsigned)n;
+}
+
+static struct options parse(int argc, char **argv)
+{
+    struct options o = {NULL, NULL, NULL, 0, false};
+    for (int i = 1; i < argc; i++) {
+        const char *name = argv[i];
+        if (strcmp(name, "--help") == 0) {
+            usage(stdout);
+            exit(0);
+        }
+        if (strcmp(name, "--quick") == 0) {
+            o.quick = true;
+            continue;
+        }
+        bool takes_value = strcmp(name, "--programs") == 0 || strcmp(name, "--out") == 0 ||
+                           strcmp(name, "--only") == 0 || strcmp(name, "--runs") == 0;
+        if (!takes_value)
+            misuse("unknown option", name);
+        if (++i == argc)
+            misuse("a value is missing after", name);
+        if (strcmp(name, "--programs") == 0)
+            o.programs = argv[i];
+        else if (strcmp(name, "--out") == 0)
+            o.out = argv[i];
+        else if (strcmp(name, "--only") == 0)
+            o.only = argv[i];
+        else
+            o.runs = parse_runs(argv[i]);
+    }
+    bool known;
+    is_wanted(o.only, NULL, &known);
+    if (!known)
+        misuse("--only names a benchmark that there is not", o.only);
+    if (o.programs == NULL || o.out == NULL)
+        misuse("not given", o.programs == NULL ? "--programs" : "--out");
+    return o;
+}
+
+static unsigned runs_of(const struct options *options, const struct job *job)
+{
+    if (job->once)
+        return 1;
+    return options->runs != 0 ? options->runs : options->quick ? 1 : 5;
+}
+
+/* ---- progress ---- */
+
+static void show(const struct progress *p, const struct job *job, const char *who, unsigned run, unsigned runs)
+{
+    enum { WIDTH = 30 };
+    char bar[WIDTH + 1];
+    if (!p->tty)
+        return;
+    unsigned filled = p->total == 0 ? 0 : p->done * WIDTH / p->total;
+    memset(bar, ' ', WIDTH);
+    memset(bar, '=', filled);
+    bar[WIDTH] = '\0';
+    printf("\r\033[K[%s] %3u %%  %s: %s, run %u of %u", bar, p->total == 0 ? 0 : p->done * 100 / p->total, job->name,
+           who, run, runs);
+    fflush(stdout);
+}
+
+static void clear(const struct progress *p)
+{
+    if (p->tty)
+        fputs("\r\033[K", stdout);
+    fflush(stdout);
+}
+
+static double seconds(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+/* ---- running ---- */
+
+/* Runs one program once and takes its results; says what went wrong if it did. */
+static bool run_program(const struct options *options, const struct progress *progress, const struct job *job,
+                        enum who who, struct results *results)
+{
+    static struct command command;
+    static struct outcome outcome;
+    const char *name = plan_who_name(who);
+    if (!plan_command(job, who, options->programs, options->quick, &command)) {
+        fprintf(stderr, "mesh_benchmark: the folder's name is too long: %s\n", options->programs);
+        return false;
+    }
+    child_run(command.argv, job->limit_s, &outcome);
+    if (outcome.ok && !results_add(results, outcome.out, name)) {
+        outcome.ok = false;
+        snprintf(outcome.why, sizeof outcome.why, "printed something that is no result");
+    }
+    if (!outcome.ok) {
+        clear(progress);
+        fprintf(stderr, "%s, %s: %s\n%s", job->name, name, outcome.why, outcome.err);
+    }
+    return outcome.ok;
+}
+
+/* Runs all programs of one benchmark in turn. A program that failed is not run again. Returns how many failed. */
+static unsigned run_job(const struct options *options, struct progress *progress, const struct job *job,
+                        struct results *results)
+{
+    unsigned runs = runs_of(options, job), programs = plan_programs(job), failed = 0;
+    unsigned left = job->who; /* those that have not failed */
+    double from = seconds();
+    for (unsigned run = 1; run <= runs; run++) {
+        for (enum who who = WHO_MESH; who < WHO_COUNT; who++) {
+            if ((job->who & 1u << who) == 0)
+                continue;
+            show(progress, job, plan_who_name(who), run, runs);
+            if ((left & 1u << who) != 0 && !run_program(options, progress, job, who, results)) {
+                left &= ~(1u << who);
+                failed++;
+                if (who == WHO_MESH)
+                    results->failed |= 1ul << (job - plan_jobs);
+            }
+            progress->done++;
+        }
+    }
+    if (!progress->tty)
+        printf("%s: %u %s, %u %s, %.1f s%s\n", job->name, programs, programs == 1 ? "program" : "programs", runs,
+               runs == 1 ? "run" : "runs", seconds() - from, failed > 0 ? ", FAILED" : "");
+    fflush(stdout);
+    return failed;
+}
+
+/* Writes one file, by `write`, so that it is there completely or not at all. */
+static bool save(const struct options *options, const char *suffix, void (*write)(const struct results *, FILE *),
+                 const struct results *results)
+{
+    char path[4096], unfinished[4096 + 8];
+    const char *name = options->quick ? "quick" : "local";
+    int len = snprintf(path, sizeof path, "%s/%s.%s", options->out, name, suffix);
+    if (len < 0 || (size_t)len >= sizeof path)
+        return false;
+    snprintf(unfinished, sizeof unfinished, "%s.new", path);
+    FILE *file = fopen(unfinished, "w");
+    bool ok = file != NULL;
+    if (ok) {
+        write(results, file);
+        ok = !ferror(file);
+        ok &= fclose(file) == 0;
+        ok = ok && rename(unfinished, path) == 0;
+    }
+    if (ok)
+        printf("%s\n", path);
+    else
+        fprintf(stderr, "mesh_benchmark: cannot write %s: %s\n", path, strerror(errno));
+    return ok;
+}
+
+int main(int argc, char **argv)
+{
+    static struct results results;
+    struct options options = parse(argc, argv);
+    struct progress progress = {isatty(STDOUT_FILENO) == 1, 0, 0};
+    unsigned failed = 0;
+    bool known;
+    for (size_t i = 0; i < plan_jobs_count; i++)
+        if (is_wanted(options.only, &plan_jobs[i], &known))
+            progress.total += runs_of(&options, &plan_jobs[i]) * plan_programs(&plan_jobs[i]);
+    for (size_t i = 0; i < plan_jobs_count; i++)
+        if (is_wanted(options.only, &plan_jobs[i], &known))
+            failed += run_job(&options, &progress, &plan_jobs[i], &results);
+    clear(&progress);
+    results_settle(&results);
+    printf("\n");
+    unsigned missed = table_print(&results, stdout);
+    printf("\n%u %s not met%s%s\n", missed, missed == 1 ? "target" : "targets", failed > 0 ? "; programs FAILED" : "",
+           options.quick ? "; short runs, which are no results" : "");
+    bool saved = save(&options, "jsonl", results_write, &results) && save(&options, "svg", chart_write, &results);
+    return failed == 0 && saved ? 0 : 1;
+}
