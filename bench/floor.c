@@ -6,8 +6,13 @@
  * Each thread calls 1,024 actors of its own, since nothing here makes one thread wait for another's handler.
  *
  * Build: cc -O2 floor.c -o floor -lboost_context -lpthread      Run: ./floor [threads]
+ * Without a number it takes a thread for each usable core, as Mesh takes a worker.
  */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -104,7 +109,8 @@ static void *caller(void *arg)
 
 int main(int argc, char **argv)
 {
-    long threads = argc > 1 ? atol(argv[1]) : 2;
+    cpu_set_t cores;
+    long threads = argc > 1 ? atol(argv[1]) : sched_getaffinity(0, sizeof cores, &cores) == 0 ? CPU_COUNT(&cores) : 2;
     if (threads < 1 || threads > 64) {
         fprintf(stderr, "usage: floor [threads 1..64]\n");
         return 2;
