@@ -75,8 +75,8 @@ static int measure(const char *name, uint32_t count, bool pause)
     if (table.served != table.rounds)
         return 1;
     qsort(took, count, sizeof took[0], by_value);
-    printf("{\"bench\":\"%s\",\"who\":\"semaphore\",\"value\":%.3f,\"unit\":\"us\"}\n", name,
-           (double)took[count / 2] * 1e-3);
+    uint64_t median_ns = took[count / 2];
+    printf("{\"bench\":\"%s\",\"who\":\"semaphore\",\"value\":%.3f,\"unit\":\"us\"}\n", name, (double)median_ns * 1e-3);
     return 0;
 }
 
