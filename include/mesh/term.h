@@ -41,6 +41,9 @@ typedef struct mesh_term {
     void *owner; /* internal */
 } mesh_term;
 
+/* The owner of a view whose bytes this library made or has checked, so that they need not be checked again. Internal. */
+#define MESH_TERM_SOUND ((void *)1)
+
 /* ---- buffers ---------------------------------------------------------------------------------------------------- */
 
 /* Bytes that grow. The first ones live in the struct itself, so a small term needs no allocation; for that reason
@@ -49,6 +52,7 @@ typedef struct mesh_buf {
     uint8_t *data; /* local, or from the heap */
     size_t len;
     size_t cap;
+    size_t sound; /* internal: with this len the content is one term that mesh_build made; 0: unknown */
     uint8_t local[128];
 } mesh_buf;
 
@@ -58,18 +62,20 @@ static inline void mesh_buf_init(mesh_buf *buf)
     buf->data = buf->local;
     buf->len = 0;
     buf->cap = sizeof buf->local;
+    buf->sound = 0;
 }
 
 /* Empties the buffer and keeps its memory. */
 static inline void mesh_buf_clear(mesh_buf *buf)
 {
     buf->len = 0;
+    buf->sound = 0;
 }
 
 /* The content as a term: a view, valid until the buffer changes. */
 static inline mesh_term mesh_buf_term(const mesh_buf *buf)
 {
-    mesh_term t = {buf->data, buf->len, NULL};
+    mesh_term t = {buf->data, buf->len, buf->len == buf->sound && buf->len > 0 ? MESH_TERM_SOUND : NULL};
     return t;
 }
 

@@ -184,8 +184,8 @@ static inline mesh_term payload_term(const struct payload *p)
 {
     static const uint8_t nil[] = {119, 3, 'n', 'i', 'l'};
     if (p->data == NULL)
-        return (mesh_term){.data = nil, .len = sizeof nil};
-    return (mesh_term){.data = p->data, .len = p->len};
+        return (mesh_term){.data = nil, .len = sizeof nil, .owner = MESH_TERM_SOUND};
+    return (mesh_term){.data = p->data, .len = p->len, .owner = MESH_TERM_SOUND};
 }
 
 static inline void payload_drop(struct payload *p)

@@ -36,7 +36,7 @@ void block_release(struct block *block)
 
 int mesh_term_keep(mesh_term term, mesh_term *out)
 {
-    if (term.owner) {
+    if (term.owner && term.owner != MESH_TERM_SOUND) {
         block_hold(term.owner);
         *out = term;
         return MESH_OK;
@@ -56,7 +56,7 @@ void mesh_term_release(mesh_term *term)
 {
     if (!term)
         return;
-    if (term->owner)
+    if (term->owner && term->owner != MESH_TERM_SOUND)
         block_release(term->owner);
     *term = (mesh_term){NULL, 0, NULL};
 }

@@ -161,11 +161,14 @@ static inline int build(const struct mesh_pattern *p, const uint8_t *code, size_
                         const mesh_arg *args)
 {
     size_t need = len + SLACK;
-    buf->len = 0;
+    bool sound = true;
+    mesh_buf_clear(buf);
     for (uint32_t i = 0; i < p->count; i++) {
-        size_t size = size_of(code[p->hole[i].at], &args[i]);
+        uint8_t hole = code[p->hole[i].at];
+        size_t size = size_of(hole, &args[i]);
         if (size == 0)
             return pattern_refuse(column, p->hole[i].column);
+        sound = sound && hole != HOLE_TERM; /* nobody has checked that one here */
         need += size;
     }
     if (need > buf->cap) {
@@ -183,6 +186,7 @@ static inline int build(const struct mesh_pattern *p, const uint8_t *code, size_
     }
     to = copy(to, code + from, len - from);
     buf->len = (size_t)(to - buf->data);
+    buf->sound = sound ? buf->len : 0;
     return MESH_OK;
 }
 

@@ -556,8 +556,11 @@ int mesh_match_compiled(struct mesh_pattern *site, size_t *column, const mesh_te
                         const mesh_arg *args, size_t count)
 {
     if (__builtin_expect(
-            pattern_is_ready(site, pattern) && site->count == count && !(site->flags & PATTERN_HAS_KEY_HOLE), 1))
+            pattern_is_ready(site, pattern) && site->count == count && !(site->flags & PATTERN_HAS_KEY_HOLE), 1)) {
+        if (count == 0 && site->flags == 0 && term->len == site->len && same_bytes(site->code, term->data, site->len))
+            return MESH_OK;
         return match(site, site->code, site->len, column, term, args);
+    }
     return match_general(site, column, term, pattern, args, count);
 }
 
