@@ -57,3 +57,9 @@ if(NOT MESH_SANITIZE AND NOT CMAKE_BUILD_TYPE STREQUAL "Debug")
     mesh_harden(-fstack-clash-protection)
     target_link_options(mesh_flags INTERFACE -Wl,-z,relro,-z,now,-z,noexecstack)
 endif()
+
+# The path of a call goes through five folders: compiled as one it is a sixth faster (docs/performance.md). The objects
+# hold ordinary code as well, so that the static library can be linked by any linker.
+if(CMAKE_BUILD_TYPE STREQUAL "RelWithDebInfo" AND NOT MESH_SANITIZE AND CMAKE_C_COMPILER_ID STREQUAL "GNU")
+    target_compile_options(mesh_flags INTERFACE $<$<COMPILE_LANGUAGE:C>:-flto=auto -ffat-lto-objects>)
+endif()

@@ -23,7 +23,8 @@
  * (which does nothing to views, so it may always be called).
  *
  * The macros tag each argument with its type, and count them: 0 to 16, more do not compile, and neither does a type
- * not listed (a compound literal needs parentheses around it: the preprocessor splits at its commas). What does not fit its hole is MESH_EINVAL before anything is read or written.
+ * not listed (a compound literal needs parentheses around it: the preprocessor splits at its commas). What does not fit
+ * its hole is MESH_EINVAL before anything is read or written.
  *
  * The text is compiled once per place in the program, into storage of that place (a static of the macro, filled by
  * whichever thread comes first); what is compiled is recognised by the address of the literal. Patterns that are

@@ -41,7 +41,8 @@ typedef struct mesh_term {
     void *owner; /* internal */
 } mesh_term;
 
-/* The owner of a view whose bytes this library made or has checked, so that they need not be checked again. Internal. */
+/* The owner of a view whose bytes this library made or has checked, so that they need not be checked again. Internal.
+ */
 #define MESH_TERM_SOUND ((void *)1)
 
 /* ---- buffers ---------------------------------------------------------------------------------------------------- */

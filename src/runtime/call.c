@@ -306,25 +306,30 @@ static uint64_t deadline_of(uint64_t now_ns, uint32_t timeout_ms)
     return now_ns + (uint64_t)(timeout_ms != 0 ? timeout_ms : MESH_DEFAULT_TIMEOUT_MS) * 1000000;
 }
 
-/* A message from a request; *class is whom it is for. w: the running worker or NULL. */
+/* A message from a request and where it is to go. w: the running worker or NULL. */
 static int make(struct runtime *rt, struct worker *w, const mesh_request *request, enum message_kind kind,
-                struct message **message, struct class **class)
+                struct route *r)
 {
-    int rc = runtime_class(rt, w, request->module, request->capability, class);
+    r->actor = NULL;
+    r->direct = false;
+    r->id = request->id;
+    r->init_arg = request->init_arg;
+    int rc = runtime_class(rt, w, request->module, request->capability, &r->class);
     if (rc != MESH_OK)
         return rc;
+    route_prepare(rt, r);
     struct message *m = message_get(&rt->messages, w != NULL ? &w->messages : NULL);
     if (m == NULL)
         return MESH_ENOMEM;
     m->runtime = rt;
     m->kind = (uint8_t)kind;
-    m->class_index = (*class)->index;
+    m->class_index = r->class->index;
     rc = payload_set(&m->body, m->inline_body, request->payload);
     if (rc != MESH_OK) {
         message_put(&rt->messages, w != NULL ? &w->messages : NULL, m);
         return rc;
     }
-    *message = m;
+    r->message = m;
     return MESH_OK;
 }
 
@@ -399,38 +404,31 @@ static void end_wait(struct coroutine *c)
     atomic_store_explicit(&c->call_number, 0, memory_order_release);
 }
 
-static void note_whom(struct coroutine *c, const struct class *class, mesh_bytes id)
-{
-    c->on_class = class;
-    c->on_id_len = (uint8_t)(id.len < sizeof c->on_id ? id.len : sizeof c->on_id);
-    memcpy(c->on_id, id.data, c->on_id_len);
-}
-
 /* Sends m and suspends until its outcome. */
-static int call_suspended(struct runtime *rt, struct worker *w, struct coroutine *c, struct message *m,
-                          struct class *class, const mesh_request *request)
+static int call_suspended(struct runtime *rt, struct worker *w, struct coroutine *c, struct route *r)
 {
-    struct route r = {.class = class, .id = request->id, .init_arg = request->init_arg, .message = m};
-    r.direct = w->streak < STREAK_MAX || atomic_load_explicit(&w->queue.count, memory_order_relaxed) == 0;
+    struct message *m = r->message;
+    r->direct = w->streak < STREAK_MAX || atomic_load_explicit(&w->queue.count, memory_order_relaxed) == 0;
     int rc = c->self.actor != NULL ? announce_wait(w, c, m) : MESH_OK;
     if (rc == MESH_OK)
-        rc = route_to_id(rt, w, &r);
+        rc = route_to_id(rt, w, r);
     if (rc == MESH_OK) {
-        if (r.actor != NULL) {
-            w->handover_actor = r.actor;
+        if (r->actor != NULL) {
+            w->handover_actor = r->actor;
             w->handover_message = m;
             w->streak++;
         }
         c->call = m;
         c->wait_deadline_ns = m->deadline_ns;
         c->since_ns = m->since_ns;
-        note_whom(c, class, request->id);
+        c->on_class = r->class;
+        c->on_id = r->id;
         coroutine_suspend(w, c, WAIT_CALL);
         c->call = NULL;
         rc = c->outcome;
     } else {
         unmake(rt, w, m);
-        refused(w, class, rc);
+        refused(w, r->class, rc);
     }
     if (c->self.actor != NULL)
         end_wait(c);
@@ -453,11 +451,11 @@ static int call_in_coroutine(struct runtime *rt, struct worker *w, struct corout
         return MESH_ESTOPPING;
     if (!coroutine_reserve(w))
         return MESH_ESUSPENDED;
-    struct message *m;
-    struct class *class;
-    int rc = make(rt, w, request, MESSAGE_CALL, &m, &class);
+    struct route r;
+    int rc = make(rt, w, request, MESSAGE_CALL, &r);
     if (rc != MESH_OK)
         return rc;
+    struct message *m = r.message;
     m->waiter = WAITER_COROUTINE;
     m->home = w;
     m->coroutine = c;
@@ -467,9 +465,9 @@ static int call_in_coroutine(struct runtime *rt, struct worker *w, struct corout
         m->deadline_ns = c->deadline_ns;
     atomic_store_explicit(&m->refs, 2, memory_order_relaxed);
     open_ticket(m);
-    rc = call_suspended(rt, w, c, m, class, request);
+    rc = call_suspended(rt, w, c, &r);
     if (rc == MESH_ETIMEOUT)
-        stats_count(worker_stats(w, class->index), COUNT_TIMEOUTS);
+        stats_count(worker_stats(w, r.class->index), COUNT_TIMEOUTS);
     if (rc != MESH_OK)
         return rc;
     count_latency(w, m);
@@ -517,19 +515,18 @@ static bool wait_in_thread(struct runtime *rt, struct message *m)
 
 static int call_in_thread(struct runtime *rt, const mesh_request *request, mesh_result *result)
 {
-    struct message *m;
-    struct class *class;
+    struct route r;
     if (atomic_load_explicit(&rt->stopping, memory_order_acquire))
         return MESH_ESTOPPING;
-    int rc = make(rt, NULL, request, MESSAGE_CALL, &m, &class);
+    int rc = make(rt, NULL, request, MESSAGE_CALL, &r);
     if (rc != MESH_OK)
         return rc;
+    struct message *m = r.message;
     m->waiter = WAITER_THREAD;
     m->since_ns = clock_now_ns();
     m->deadline_ns = deadline_of(m->since_ns, request->timeout_ms);
     atomic_store_explicit(&m->refs, 2, memory_order_relaxed);
     open_ticket(m);
-    struct route r = {.class = class, .id = request->id, .init_arg = request->init_arg, .message = m};
     rc = route_to_id(rt, NULL, &r);
     if (rc != MESH_OK) {
         unmake(rt, NULL, m);
@@ -613,17 +610,14 @@ int call_cast(struct runtime *rt, const mesh_request *request)
 {
     struct worker *w = worker_enter();
     struct worker *mine = w != NULL && w->runtime == rt ? w : NULL;
-    struct message *m;
-    struct class *class = NULL;
-    int rc = atomic_load_explicit(&rt->stopping, memory_order_relaxed)
-                 ? MESH_ESTOPPING
-                 : make(rt, mine, request, MESSAGE_CAST, &m, &class);
+    struct route r;
+    int rc = atomic_load_explicit(&rt->stopping, memory_order_relaxed) ? MESH_ESTOPPING
+                                                                       : make(rt, mine, request, MESSAGE_CAST, &r);
     if (rc == MESH_OK) {
-        struct route r = {.class = class, .id = request->id, .init_arg = request->init_arg, .message = m};
         rc = route_to_id(rt, mine, &r);
         if (rc != MESH_OK) {
-            refused(mine, class, rc);
-            unmake(rt, mine, m);
+            refused(mine, r.class, rc);
+            unmake(rt, mine, r.message);
         }
     }
     if (w != NULL)
@@ -656,12 +650,11 @@ int call_async(struct runtime *rt, const mesh_request *request, mesh_done_fn don
 {
     struct worker *w = worker_enter();
     struct worker *mine = w != NULL && w->runtime == rt ? w : NULL;
-    struct message *m;
-    struct class *class = NULL;
-    int rc = atomic_load_explicit(&rt->stopping, memory_order_relaxed)
-                 ? MESH_ESTOPPING
-                 : make(rt, mine, request, MESSAGE_CALL, &m, &class);
+    struct route r;
+    int rc = atomic_load_explicit(&rt->stopping, memory_order_relaxed) ? MESH_ESTOPPING
+                                                                       : make(rt, mine, request, MESSAGE_CALL, &r);
     if (rc == MESH_OK) {
+        struct message *m = r.message;
         uint32_t turn = atomic_fetch_add_explicit(&rt->next, mine == NULL, memory_order_relaxed);
         m->waiter = WAITER_DONE;
         m->home = mine != NULL ? mine : &rt->workers[turn % rt->worker_count];
@@ -672,7 +665,6 @@ int call_async(struct runtime *rt, const mesh_request *request, mesh_done_fn don
         atomic_store_explicit(&m->refs, mine != NULL ? 2 : 3, memory_order_relaxed);
         open_ticket(m);
         atomic_fetch_add_explicit(&rt->async, 1, memory_order_relaxed);
-        struct route r = {.class = class, .id = request->id, .init_arg = request->init_arg, .message = m};
         if (mine != NULL)
             arm(mine, m);
         rc = route_to_id(rt, mine, &r);
@@ -682,7 +674,7 @@ int call_async(struct runtime *rt, const mesh_request *request, mesh_done_fn don
         } else if (rc != MESH_OK) {
             if (mine != NULL)
                 wheel_remove(&mine->deadlines, &m->deadline.timer);
-            refused(mine, class, rc);
+            refused(mine, r.class, rc);
             atomic_fetch_sub_explicit(&rt->async, 1, memory_order_release);
             unmake(rt, mine, m);
         }

@@ -152,7 +152,6 @@ static void coroutine_main(void *arg, void *data)
         } else if (w->completions != NULL) {
             call_complete(w, self);
         } else if (!others_wait(w) && (next = coroutine_take_ready(w)) != NULL) {
-            w->streak++;
             coroutine_put(w, self);
             go(w, self, next);
         } else if (atomic_load_explicit(&w->inbound, memory_order_relaxed) != NULL) {

@@ -126,10 +126,14 @@ struct route {
     struct class *class;
     mesh_bytes id;
     mesh_term init_arg;
+    uint64_t hash; /* by route_prepare */
     struct message *message;
     bool direct;         /* in: take the run right rather than push, where possible */
     struct actor *actor; /* out: whose run right was taken; the message was not pushed then */
 };
+
+/* Computes the hash of class and id. Before route_to_id. */
+void route_prepare(struct runtime *rt, struct route *r);
 
 /* Finds or starts the process and pushes the message, or takes its run right. The message is the actor's afterwards;
  * after an error still the caller's. w may be NULL. */

@@ -41,12 +41,12 @@ enum {
 
 /* The handle that handlers get; mesh_process in the API. One in each coroutine. */
 struct mesh_process {
-    struct runtime *runtime;
     struct actor *actor;
-    struct coroutine *coroutine;
-    struct payload reason; /* given by mesh_stop or mesh_crash */
     bool stop;
     bool checkpoint;
+    struct runtime *runtime;
+    struct coroutine *coroutine;
+    struct payload reason; /* given by mesh_stop or mesh_crash */
     uint8_t reason_space[MESSAGE_INLINE];
 };
 
@@ -59,34 +59,35 @@ enum wait_kind {
 };
 
 /* A stack with the handler or task that runs on it. Coroutines are numbered and their memory lives as long as the
- * runtime. Written by the thread of its worker (or the late thread that still runs it), but for the atomics. */
+ * runtime. Written by the thread of its worker (or the late thread that still runs it), but for the atomics. What a
+ * call touches stands together: hundreds of suspended coroutines share the cache. */
 struct coroutine {
     struct context context;
-    struct stack *stack;
     struct coroutine *next; /* in the worker's cache or ready list */
     struct worker *worker;
+    struct message *current; /* the message that is handled */
+    uint64_t deadline_ns;    /* of current; nested calls end by then. 0: none */
+    struct message *held;    /* results the handler has not released */
     uint32_t index;
-    struct mesh_process self; /* self.actor NULL: a task, or nothing */
-    struct message *current;  /* the message that is handled */
-    uint64_t deadline_ns;     /* of current; nested calls end by then. 0: none */
-    struct message *held;     /* results the handler has not released */
-    bool callback;            /* runs something that may not suspend */
+    int outcome; /* MESH_OK, MESH_ETIMEOUT or MESH_ESTOPPING: why it was resumed */
 
     /* While it waits. Written by its worker. */
-    uint8_t wait;              /* enum wait_kind */
-    bool ready;                /* its answer has come; it is in the ready list */
-    bool armed;                /* timer was considered for the wheel */
-    uint64_t wait_deadline_ns; /* 0: none */
-    int outcome;               /* MESH_OK, MESH_ETIMEOUT or MESH_ESTOPPING: why it was resumed */
-    struct message *call;      /* WAIT_CALL */
-    uint64_t since_ns;
-    const struct class *on_class; /* whom a call waits for */
-    uint8_t on_id[64];
-    uint8_t on_id_len;
-    struct deadline deadline;
     struct coroutine *wait_prev, *wait_next; /* in worker->waiting */
-    struct post back;                        /* carries a late coroutine back to its worker */
-    _Atomic uint64_t call_number;            /* of the call it waits in; 0: none. Read by anyone, for cycles */
+    struct message *call;                    /* WAIT_CALL */
+    uint64_t since_ns;
+    uint64_t wait_deadline_ns;    /* 0: none */
+    const struct class *on_class; /* whom a call waits for */
+    mesh_bytes on_id;             /* on the coroutine's own stack */
+    uint8_t wait;                 /* enum wait_kind */
+    bool ready;                   /* its answer has come; it is in the ready list */
+    bool armed;                   /* deadline was considered for the wheel */
+    bool callback;                /* runs something that may not suspend */
+
+    struct mesh_process self; /* self.actor NULL: a task, or nothing */
+    struct stack *stack;
+    struct deadline deadline;
+    struct post back;             /* carries a late coroutine back to its worker */
+    _Atomic uint64_t call_number; /* of the call it waits in; 0: none. Read by anyone, for cycles */
 };
 
 /* Work that waits for a worker: an actor with messages or a task that has not begun. */

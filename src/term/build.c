@@ -221,8 +221,14 @@ static int build_general(struct mesh_pattern *site, size_t *column, mesh_buf *bu
 int mesh_build_compiled(struct mesh_pattern *site, size_t *column, mesh_buf *buf, const char *pattern,
                         const mesh_arg *args, size_t count)
 {
-    if (__builtin_expect(pattern_is_ready(site, pattern) && site->count == count && site->flags == 0, 1))
+    if (__builtin_expect(pattern_is_ready(site, pattern) && site->count == count && site->flags == 0, 1)) {
+        if (count == 0 && (size_t)site->len + SLACK <= buf->cap) {
+            copy(buf->data, site->code, site->len);
+            buf->len = buf->sound = site->len;
+            return MESH_OK;
+        }
         return build(site, site->code, site->len, column, buf, args);
+    }
     return build_general(site, column, buf, pattern, args, count);
 }
 

@@ -510,6 +510,20 @@ static int write_rests(const struct match *m)
     return MESH_OK;
 }
 
+/* The commonest replies: a pattern that is one integer, a term that is a small one. */
+static inline bool match_small(const struct mesh_pattern *p, const mesh_term *term, const mesh_arg *arg)
+{
+    if (p->len != 1 || p->code[0] != HOLE_INT || arg->type != MESH_ARG_TO_INT64 || !arg->as.to)
+        return false;
+    if (term->len == 2 && term->data[0] == TAG_SMALL_INTEGER)
+        *(int64_t *)arg->as.to = term->data[1];
+    else if (term->len == 5 && term->data[0] == TAG_INTEGER)
+        *(int64_t *)arg->as.to = (int32_t)wire_u32(term->data + 1);
+    else
+        return false;
+    return true;
+}
+
 static int match(const struct mesh_pattern *p, const uint8_t *code, size_t len, size_t *column, const mesh_term *term,
                  const mesh_arg *args)
 {
@@ -558,6 +572,8 @@ int mesh_match_compiled(struct mesh_pattern *site, size_t *column, const mesh_te
     if (__builtin_expect(
             pattern_is_ready(site, pattern) && site->count == count && !(site->flags & PATTERN_HAS_KEY_HOLE), 1)) {
         if (count == 0 && site->flags == 0 && term->len == site->len && same_bytes(site->code, term->data, site->len))
+            return MESH_OK;
+        if (count == 1 && match_small(site, term, args))
             return MESH_OK;
         return match(site, site->code, site->len, column, term, args);
     }
