@@ -39,7 +39,7 @@ static size_t scientific(char *out, const char *digits, size_t n, int place)
                             n > 1 ? digits + 1 : "0", place - 1);
 }
 
-/* Erlang's rule (float_to_binary with `short`): plain up to 2^53, and for small numbers unless the exponent form is
+/* Erlang's rule (float_to_binary with `short`): plain below 10^16, and for small numbers unless the exponent form is
  * shorter. */
 size_t number_float_text(double value, char text[NUMBER_FLOAT_MAX])
 {
@@ -56,7 +56,7 @@ size_t number_float_text(double value, char text[NUMBER_FLOAT_MAX])
     size_t n = shortest_digits(value, digits, &place);
     char exponent[12];
     int cost = snprintf(exponent, sizeof exponent, "%d", place - 1) + 1 + (n == 1 ? 2 : 1);
-    if (value > 9007199254740992.0 || (place < 0 && 2 - place > cost))
+    if (place > 16 || (place < 0 && 2 - place > cost))
         return (size_t)(out - text) + scientific(out, digits, n, place);
     size_t room = NUMBER_FLOAT_MAX - 1;
     int len;

@@ -140,11 +140,19 @@ static int compare_refs(struct order *o, const struct head *a, const struct head
     return 0;
 }
 
-static int compare_funs(struct order *o, const struct head *a, const struct head *b)
+static int compare_exports(struct order *o, const struct head *a, const struct head *b)
 {
-    if (a->tag != b->tag)
-        return sign(a->tag > b->tag, a->tag < b->tag);
-    return compare_bytes(o, a->data, (size_t)(a->next - a->data), b->data, (size_t)(b->next - b->data));
+    struct head x = *a, y = *b;
+    x.next = a->data;
+    y.next = b->data;
+    for (int i = 0; i < 2; i++) { /* module and function */
+        if (head_read(x.next, a->next, &x) != MESH_OK || head_read(y.next, b->next, &y) != MESH_OK)
+            return 0;
+        int c = compare_atoms(o, &x, &y);
+        if (c)
+            return c;
+    }
+    return sign(a->next[-1] > b->next[-1], a->next[-1] < b->next[-1]);
 }
 
 /* The place of a type in the order. BINARY and BITS are one. */
@@ -165,7 +173,7 @@ static int compare_scalars(struct order *o, const struct head *a, const struct h
     case MESH_TYPE_REF:
         return compare_refs(o, a, b);
     case MESH_TYPE_FUN:
-        return compare_funs(o, a, b);
+        return compare_exports(o, a, b);
     case MESH_TYPE_PORT:
     case MESH_TYPE_PID:
         return compare_pids(o, a, b);
@@ -233,6 +241,22 @@ static int open_maps(struct walk *w, const struct head *a, const struct head *b)
     return c;
 }
 
+/* Exports come after funs. A fun is what stands between its size and its first term, and then the terms. */
+static int open_funs(struct walk *w, const struct head *a, const struct head *b)
+{
+    const size_t fixed = 1 + 16 + 4 + 4;
+    if (a->tag != b->tag)
+        return sign(a->tag > b->tag, a->tag < b->tag);
+    int c = compare_bytes(w->o, a->data + 4, fixed, b->data + 4, fixed);
+    struct frame *f = c ? NULL : push(w, FRAME_TUPLE);
+    if (f) {
+        f->left = 4 + wire_u32(a->data + fixed);
+        w->a = a->data + 4 + fixed;
+        w->b = b->data + 4 + fixed;
+    }
+    return c;
+}
+
 /* Compares what is at a and b: scalars wholly, containers as far as their heads decide it; the rest gets a frame. */
 static int compare_here(struct walk *w)
 {
@@ -270,6 +294,8 @@ static int compare_here(struct walk *w)
         }
         return 0;
     }
+    if (a.type == MESH_TYPE_FUN && (a.tag != TAG_EXPORT || b.tag != TAG_EXPORT))
+        return open_funs(w, &a, &b);
     return compare_scalars(w->o, &a, &b);
 }
 

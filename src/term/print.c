@@ -98,10 +98,12 @@ void print_atom(struct print *p, mesh_bytes name)
 {
     switch (name_kind(name)) {
     case NAME_ALIAS:
-        if (name.len > 7)
-            print_bytes(p, (const char *)name.data + 7, name.len - 7);
+        /* Without "Elixir.", unless what is left would then read as another name. */
+        if (is_word(name, "Elixir") || is_word(name, "Elixir.Elixir") ||
+            (name.len > 14 && memcmp(name.data, "Elixir.Elixir.", 14) == 0))
+            print_bytes(p, name.data, name.len);
         else
-            print_text(p, "Elixir");
+            print_bytes(p, (const char *)name.data + 7, name.len - 7);
         return;
     case NAME_PLAIN:
         if (!is_word(name, "nil") && !is_word(name, "true") && !is_word(name, "false"))
