@@ -5,6 +5,8 @@
 
 #include <mesh/term.h>
 
+#include "term/wire.h"
+
 struct head {
     enum mesh_type type;
     uint8_t tag;
@@ -43,6 +45,18 @@ static inline bool head_is_string(const struct head *h)
 
 /* Moves *at over one term. MESH_EBADTERM, *at then unchanged. */
 int head_skip(const uint8_t **at, const uint8_t *end);
+
+/* The same, quicker for what keys and small values mostly are. */
+static inline int head_skip_short(const uint8_t **at, const uint8_t *end)
+{
+    const uint8_t *p = *at;
+    size_t left = (size_t)(end - p);
+    size_t n = left < 2 ? 0 : p[0] == TAG_SMALL_ATOM_UTF8 ? 2 + (size_t)p[1] : p[0] == TAG_SMALL_INTEGER ? 2 : 0;
+    if (n == 0 || n > left)
+        return head_skip(at, end);
+    *at = p + n;
+    return MESH_OK;
+}
 
 /* An integer as sign and magnitude (low byte first, no zero bytes at the high end); scratch holds that of small ones.
  */

@@ -308,11 +308,11 @@ static bool find_key(struct match *m, struct search *s, const uint8_t *key, size
             s->at = s->first;
         }
         bool same = is_term(m, key, len, s->at, end);
-        if (head_skip(&s->at, end) != MESH_OK)
+        if (head_skip_short(&s->at, end) != MESH_OK)
             return false;
         if (same)
             return true;
-        if (head_skip(&s->at, end) != MESH_OK)
+        if (head_skip_short(&s->at, end) != MESH_OK)
             return false;
         s->index++;
     }
@@ -327,13 +327,13 @@ static bool match_map(struct match *m, const struct head *pattern, const uint8_t
         return false;
     for (uint32_t i = 0; i < pattern->count; i++) {
         const uint8_t *key = *p;
-        if (head_skip(p, m->code_end) != MESH_OK || !find_key(m, &s, key, (size_t)(*p - key), end) ||
+        if (head_skip_short(p, m->code_end) != MESH_OK || !find_key(m, &s, key, (size_t)(*p - key), end) ||
             !match_here(m, p, &s.at, end))
             return false;
         s.index++;
     }
     for (; s.index < s.count; s.index++)
-        if (head_skip(&s.at, end) != MESH_OK || head_skip(&s.at, end) != MESH_OK)
+        if (head_skip_short(&s.at, end) != MESH_OK || head_skip_short(&s.at, end) != MESH_OK)
             return false;
     *t = s.at;
     return true;
@@ -347,6 +347,14 @@ static bool match_here(struct match *m, const uint8_t **p, const uint8_t **t, co
     if (hole < HOLE_END) {
         ++*p;
         return hole == HOLE_ANY ? head_skip(t, end) == MESH_OK : find(m, m->next++, hole, t, end);
+    }
+    if (hole == TAG_SMALL_ATOM_UTF8 && *t < end && **t == TAG_SMALL_ATOM_UTF8) {
+        size_t len = 2 + (size_t)(*p)[1];
+        if ((size_t)(end - *t) < len || memcmp(*p, *t, len) != 0)
+            return false;
+        *p += len;
+        *t += len;
+        return true;
     }
     if (head_read(*p, m->code_end, &pattern) != MESH_OK || head_read(*t, end, &h) != MESH_OK || pattern.type != h.type)
         return false;

@@ -43,8 +43,11 @@ size_t utf8_write(uint32_t c, uint8_t out[4])
 
 bool utf8_count(const uint8_t *text, size_t len, size_t *characters)
 {
-    size_t count = 0;
-    for (size_t i = 0; i < len; count++) {
+    size_t i = 0;
+    while (i < len && text[i] < 0x80)
+        i++;
+    size_t count = i;
+    for (; i < len; count++) {
         uint32_t c;
         size_t n = utf8_read(text + i, len - i, &c);
         if (n == 0)
