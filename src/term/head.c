@@ -220,11 +220,41 @@ int head_read(const uint8_t *at, const uint8_t *end, struct head *h)
     return MESH_OK;
 }
 
+/* The length of the scalars that are most frequent; 0 for all else, which head_read judges. */
+static size_t frequent_size(const uint8_t *p, size_t left)
+{
+    size_t n = 0;
+    if (left < 5)
+        return 0;
+    switch (*p) {
+    case TAG_SMALL_INTEGER:
+        return 2;
+    case TAG_INTEGER:
+        return 5;
+    case TAG_NIL:
+        return 1;
+    case TAG_SMALL_ATOM_UTF8:
+        n = 2 + (size_t)p[1];
+        break;
+    case TAG_BINARY:
+        n = 5 + (size_t)wire_u32(p + 1);
+        break;
+    default:
+        break;
+    }
+    return n <= left ? n : 0;
+}
+
 int head_skip(const uint8_t **at, const uint8_t *end)
 {
     const uint8_t *p = *at;
     for (uint64_t left = 1; left > 0; left--) {
         struct head h;
+        size_t n = frequent_size(p, (size_t)(end - p));
+        if (n > 0) {
+            p += n;
+            continue;
+        }
         if (head_read(p, end, &h) != MESH_OK)
             return MESH_EBADTERM;
         p = h.next;

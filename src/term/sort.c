@@ -4,65 +4,128 @@
 #include "term/order.h"
 #include "term/wire.h"
 
-/* Sorting by heap: in place, and never worse than n log n, whatever the keys. `list` holds n entries by key. */
-struct heap {
+/* Sorting by merging runs of 1, 2, 4 … entries: never worse than n log n, whatever the keys. */
+struct sort {
     struct order *o;
     const uint8_t *base;
     const uint8_t *end;
-    struct entry *list;
 };
 
-static int compare_entries(const struct heap *h, struct entry a, struct entry b)
+static bool small_integer(const uint8_t *p, int64_t *value)
 {
-    const uint8_t *x = h->base + a.key;
-    const uint8_t *y = h->base + b.key;
-    if (x[0] == TAG_SMALL_ATOM_UTF8 && y[0] == TAG_SMALL_ATOM_UTF8) {
-        /* Nearly every key; at most 255 bytes, so the budget is not troubled with it. */
-        int c = memcmp(x + 2, y + 2, x[1] < y[1] ? x[1] : y[1]);
-        return c ? c : (int)x[1] - (int)y[1];
-    }
-    return order_compare(h->o, x, h->end, y, h->end);
-}
-
-static void sink(const struct heap *h, uint32_t root, uint32_t n)
-{
-    struct entry moved = h->list[root];
-    for (uint32_t child; (child = 2 * root + 1) < n && !h->o->error; root = child) {
-        if (child + 1 < n && compare_entries(h, h->list[child], h->list[child + 1]) < 0)
-            child++;
-        if (compare_entries(h, moved, h->list[child]) >= 0)
-            break;
-        h->list[root] = h->list[child];
-    }
-    h->list[root] = moved;
-}
-
-/* Sorts, unless it is in order already, as maps from a BEAM mostly are. Returns whether no two keys are equal. */
-static bool sort_entries(const struct heap *h, uint32_t n)
-{
-    uint32_t ordered = 1;
-    while (ordered < n && !h->o->error && compare_entries(h, h->list[ordered - 1], h->list[ordered]) < 0)
-        ordered++;
-    if (ordered >= n || h->o->error)
+    if (p[0] == TAG_SMALL_INTEGER) {
+        *value = p[1];
         return true;
-    for (uint32_t i = n / 2; i-- > 0 && !h->o->error;)
-        sink(h, i, n);
-    for (uint32_t last = n - 1; last > 0 && !h->o->error; last--) {
-        struct entry greatest = h->list[0];
-        h->list[0] = h->list[last];
-        h->list[last] = greatest;
-        sink(h, 0, last);
     }
-    for (uint32_t i = 1; i < n && !h->o->error; i++)
-        if (compare_entries(h, h->list[i - 1], h->list[i]) == 0)
-            return false;
+    if (p[0] == TAG_INTEGER) {
+        *value = (int32_t)wire_u32(p + 1);
+        return true;
+    }
+    if (p[0] != TAG_SMALL_BIG || p[1] > 7)
+        return false;
+    *value = 0;
+    for (unsigned i = 0; i < p[1]; i++)
+        *value |= (int64_t)p[3 + i] << (8 * i);
+    if (p[2])
+        *value = -*value;
     return true;
 }
 
+/* The order of two keys of the most frequent forms, found without the walk of order_compare; false for others. The
+ * bytes are those of checked terms. */
+static bool compare_frequent(struct order *o, const uint8_t *x, const uint8_t *y, int *c)
+{
+    size_t x_len, y_len, head;
+    int64_t i, j;
+    if (small_integer(x, &i) && small_integer(y, &j)) {
+        *c = (i > j) - (i < j);
+        return true;
+    }
+    if (x[0] == TAG_SMALL_ATOM_UTF8 && y[0] == TAG_SMALL_ATOM_UTF8) {
+        head = 2;
+        x_len = x[1];
+        y_len = y[1];
+    } else if (x[0] == TAG_BINARY && y[0] == TAG_BINARY) {
+        head = 5;
+        x_len = wire_u32(x + 1);
+        y_len = wire_u32(y + 1);
+    } else {
+        return false;
+    }
+    size_t n = x_len < y_len ? x_len : y_len;
+    if (o->budget < n / 16) {
+        o->error = MESH_ETOOBIG;
+        return false;
+    }
+    o->budget -= n / 16;
+    *c = memcmp(x + head, y + head, n);
+    if (*c == 0)
+        *c = (x_len > y_len) - (x_len < y_len);
+    return true;
+}
+
+static int compare_entries(const struct sort *s, struct entry a, struct entry b)
+{
+    const uint8_t *x = s->base + a.key;
+    const uint8_t *y = s->base + b.key;
+    int c;
+    return compare_frequent(s->o, x, y, &c) ? c : order_compare(s->o, x, s->end, y, s->end);
+}
+
+/* Merges two sorted runs of `from`, [first, middle) and [middle, last), into `to`. False if a key is in both. */
+static bool merge(const struct sort *s, const struct entry *from, struct entry *to, size_t first, size_t middle,
+                  size_t last)
+{
+    size_t a = first, b = middle;
+    for (size_t i = first; i < last; i++) {
+        int c = a == middle ? 1 : b == last ? -1 : compare_entries(s, from[a], from[b]);
+        if (c == 0 || s->o->error)
+            return false;
+        to[i] = c < 0 ? from[a++] : from[b++];
+    }
+    return true;
+}
+
+/* Sorts list with the help of spare, of the same size. False when a key is there twice. */
+static bool merge_all(const struct sort *s, struct entry *list, struct entry *spare, size_t n)
+{
+    struct entry *from = list;
+    struct entry *to = spare;
+    for (size_t width = 1; width < n; width *= 2) {
+        for (size_t first = 0; first < n; first += 2 * width) {
+            size_t middle = first + width < n ? first + width : n;
+            size_t last = middle + width < n ? middle + width : n;
+            if (!merge(s, from, to, first, middle, last))
+                return false;
+        }
+        struct entry *sorted = to;
+        to = from;
+        from = sorted;
+    }
+    if (from != list)
+        memcpy(list, from, n * sizeof *list);
+    return true;
+}
+
+/* Maps from a BEAM mostly are in order already, or short. */
 bool order_unique(struct order *o, const uint8_t *data, const uint8_t *end, struct entry *list, uint32_t n)
 {
-    struct heap h = {o, data, end, list};
-    return sort_entries(&h, n);
+    const struct sort s = {o, data, end};
+    struct entry local[32];
+    uint32_t ordered = 1;
+    while (ordered < n && !o->error && compare_entries(&s, list[ordered - 1], list[ordered]) < 0)
+        ordered++;
+    if (ordered >= n || o->error)
+        return true;
+    struct entry *spare = n <= 32 ? local : malloc(n * sizeof *spare);
+    if (!spare) {
+        o->error = MESH_ENOMEM;
+        return true;
+    }
+    bool unique = merge_all(&s, list, spare, n);
+    if (spare != local)
+        free(spare);
+    return unique;
 }
 
 int order_entries(struct order *o, const uint8_t *base, const uint8_t *first, const uint8_t *end, uint32_t pairs,
