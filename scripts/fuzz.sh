@@ -1,6 +1,6 @@
 #!/bin/sh
 # Runs every fuzz target of the fuzz preset for the given number of seconds, from the kept inputs in
-# tests/fuzz/corpus/NAME (fuzz_NAME reads NAME). New inputs go to build/fuzz/corpus/NAME, and what breaks a target to
+# tests/fuzz/corpus/NAME (fuzz_NAME reads NAME, or what is before the first _ of it). New inputs go to build/fuzz/corpus/NAME, and what breaks a target to
 # build/fuzz/crashes/. Fails when any target did; the others still run.
 set -eu
 cd "$(dirname "$0")/.."
@@ -24,7 +24,9 @@ for target in build/fuzz/tests/fuzz_*; do
     name=${name#fuzz_}
     mkdir -p "build/fuzz/corpus/$name"
     kept=""
-    [ ! -d "tests/fuzz/corpus/$name" ] || kept="tests/fuzz/corpus/$name"
+    for folder in "tests/fuzz/corpus/$name" "tests/fuzz/corpus/${name%%_*}"; do
+        [ -n "$kept" ] || [ ! -d "$folder" ] || kept="$folder"
+    done
     echo "$name: $seconds s"
     "$target" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 -verbosity=0 \
         -artifact_prefix="build/fuzz/crashes/$name-" "build/fuzz/corpus/$name" ${kept:+"$kept"} || failed="$failed $name"
