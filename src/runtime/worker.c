@@ -102,13 +102,18 @@ void worker_deliver(struct worker *w)
     }
 }
 
-/* Work from an ordinary thread: actors to the polling worker, which runs them at once; tasks in turn, since they stay
- * where they first suspend. */
+/* Work from an ordinary thread. An actor goes to the worker that polls, which runs it at once; else to the first that
+ * sleeps, so that a single caller always finds the same, warm one; else to each in turn. Tasks go to each in turn,
+ * since they stay where they first suspend. */
 static struct worker *choose(struct runtime *rt, struct work work)
 {
     uint32_t polling = atomic_load_explicit(&rt->polling, memory_order_relaxed);
     if (work.actor != NULL && polling != 0)
         return &rt->workers[polling - 1];
+    if (work.actor != NULL && atomic_load_explicit(&rt->sleepers, memory_order_relaxed) > 0)
+        for (uint32_t i = 0; i < rt->worker_count; i++)
+            if (atomic_load_explicit(&rt->workers[i].sleeping, memory_order_relaxed))
+                return &rt->workers[i];
     uint32_t next = atomic_fetch_add_explicit(&rt->next, 1, memory_order_relaxed);
     return &rt->workers[next % rt->worker_count];
 }

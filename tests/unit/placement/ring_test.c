@@ -11,7 +11,7 @@
 #define COUNT_MAX RING_NODES_MAX
 
 struct names {
-    char text[COUNT_MAX][32];
+    char text[COUNT_MAX][64];
     mesh_bytes nodes[COUNT_MAX];
 };
 static struct names names;
