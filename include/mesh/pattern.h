@@ -90,8 +90,8 @@ typedef struct mesh_arg {
  *
  * MESH_EINVAL: the pattern is not well-formed, the number of arguments is not the number of holes, an argument does
  * not fit its hole, or its value can be no term (NaN, an atom of 256 characters, a key twice); *column (may be NULL)
- * is then the column of the fault in the pattern, in bytes from 1. MESH_ETOOBIG and MESH_ENOMEM as mesh_buf_reserve.
- * After an error buf is empty. No argument may point into buf. */
+ * is then the column of the fault in the pattern, in bytes from 1. MESH_ETOOBIG: the pattern nests more than 64 deep,
+ * or the term is too long for a buffer. MESH_ENOMEM. After an error buf is empty. No argument may point into buf. */
 MESH_API int mesh_build_args(mesh_buf *buf, const char *pattern, const mesh_arg *args, size_t count, size_t *column);
 
 /* Compares term with pattern and, only if all of it matches, writes to where args point; no match is MESH_ENOMATCH.

@@ -36,10 +36,7 @@ static int sign(bool greater, bool less)
 static int compare_bytes(struct order *o, const uint8_t *a, size_t a_len, const uint8_t *b, size_t b_len)
 {
     size_t n = a_len < b_len ? a_len : b_len;
-    uint64_t cost = n / 16;
-    if (o->budget < cost)
-        o->error = MESH_ETOOBIG;
-    o->budget -= o->budget < cost ? o->budget : cost;
+    order_spend(o, n / 16);
     int c = n ? memcmp(a, b, n) : 0;
     return c ? sign(c > 0, c < 0) : sign(a_len > b_len, a_len < b_len);
 }
@@ -55,10 +52,7 @@ static int compare_integers(struct order *o, const struct head *a, const struct 
     uint32_t i = x.len;
     for (; c == 0 && i > 0; i--)
         c = sign(x.magnitude[i - 1] > y.magnitude[i - 1], x.magnitude[i - 1] < y.magnitude[i - 1]);
-    uint64_t cost = (x.len - i) / 16;
-    if (o->budget < cost)
-        o->error = MESH_ETOOBIG;
-    o->budget -= o->budget < cost ? o->budget : cost;
+    order_spend(o, (x.len - i) / 16);
     return x.negative ? -c : c;
 }
 
@@ -265,11 +259,8 @@ static int compare_here(struct walk *w)
         w->o->error = MESH_EBADTERM;
         return 0;
     }
-    if (w->o->budget-- == 0) {
-        w->o->budget = 0;
-        w->o->error = MESH_ETOOBIG;
+    if (!order_spend(w->o, 1))
         return 0;
-    }
     w->a = a.next;
     w->b = b.next;
     if (rank(a.type) != rank(b.type))

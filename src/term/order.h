@@ -10,6 +10,18 @@ struct order {
     int error; /* MESH_ETOOBIG when the budget ran out, MESH_ENOMEM; the results are then worthless */
 };
 
+/* Takes cost from the budget; false, with an error, when it is used up. */
+static inline bool order_spend(struct order *o, uint64_t cost)
+{
+    if (o->budget < cost) {
+        o->budget = 0;
+        o->error = MESH_ETOOBIG;
+        return false;
+    }
+    o->budget -= cost;
+    return true;
+}
+
 /* Compares the terms at a and b. */
 int order_compare(struct order *o, const uint8_t *a, const uint8_t *a_end, const uint8_t *b, const uint8_t *b_end);
 

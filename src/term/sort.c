@@ -53,11 +53,8 @@ static bool compare_frequent(struct order *o, const uint8_t *x, const uint8_t *y
         return false;
     }
     size_t n = x_len < y_len ? x_len : y_len;
-    if (o->budget < n / 16) {
-        o->error = MESH_ETOOBIG;
+    if (!order_spend(o, n / 16))
         return false;
-    }
-    o->budget -= n / 16;
     *c = memcmp(x + head, y + head, n);
     if (*c == 0)
         *c = (x_len > y_len) - (x_len < y_len);
@@ -150,7 +147,7 @@ int order_entries(struct order *o, const uint8_t *base, const uint8_t *first, co
             o->error = MESH_EBADTERM;
     }
     e->end = at;
-    if (!o->error)
+    if (!o->error && order_spend(o, 4 + (uint64_t)(at - first) / 8))
         order_unique(o, base, end, e->list, pairs);
     if (o->error)
         order_entries_free(e);
