@@ -108,12 +108,13 @@ MESH_API int mesh_term_keep(mesh_term term, mesh_term *out);
 MESH_API void mesh_term_release(mesh_term *term);
 
 /* Whether two terms are the same value (Erlang's =:=), however each is encoded: maps in any order, old forms.
- * 1 and 1.0 differ, and so do 0.0 and -0.0 (as from OTP 27 on). An empty mesh_term equals only another. */
+ * 1 and 1.0 differ, and so do 0.0 and -0.0 (as from OTP 27 on). An empty mesh_term equals only another.
+ * Large maps and deep terms need some memory to be compared; where it is refused, they count as different. */
 MESH_API bool mesh_term_equal(mesh_term a, mesh_term b);
 
 /* Negative, 0 or positive as a comes before, equals, or comes after b in the order of the keys of Erlang's maps:
  * integer < float < atom < reference < fun < port < pid < tuple < map < [] < list < bits. For terms without
- * numbers of both kinds this is the order of Erlang's < as well. */
+ * numbers of both kinds this is the order of Erlang's < as well. 0 also where memory is refused. */
 MESH_API int mesh_term_compare(mesh_term a, mesh_term b);
 
 /* ---- terms from outside ----------------------------------------------------------------------------------------- */
@@ -132,7 +133,8 @@ typedef struct mesh_limits {
  * NaN and infinities, a key twice in one map, improper ends, compressed terms (80: unpacking is where bombs live, and
  * no BEAM sends them unless a program asks for it) and atom cache references.
  *
- * Nothing is allocated that the bytes themselves do not pay for; the cost is bounded by len × log len.
+ * Nothing is allocated that the bytes themselves do not pay for; the time is bounded by len × log len, and keys that
+ * are made to be slow to compare (maps inside keys) are MESH_ETOOBIG.
  * MESH_EBADTERM for malformed bytes, MESH_ETOOBIG over a limit, MESH_ENOMEM; *offset (may be NULL) is then where
  * in data the fault is, and unchanged otherwise. data may be NULL when len is 0 (which is MESH_EBADTERM). */
 MESH_API int mesh_term_check(const void *data, size_t len, const mesh_limits *limits, size_t *offset);

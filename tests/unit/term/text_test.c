@@ -260,6 +260,10 @@ static void what_has_no_text_form_still_prints(void **state)
     assert_inspects(TERM(90, 0, 2, 119, 3, 'n', '@', 'h', 0, 0, 0, 9, 0, 0, 0, 5, 0, 0, 0, 6), "#Reference<n@h.6.5>");
     assert_inspects(TERM(120, 119, 3, 'n', '@', 'h', 0, 0, 0, 0, 0, 0, 0, 5, 0, 0, 0, 9), "#Port<n@h.5>");
     assert_inspects(TERM(113, 119, 4, 'l', 'i', 's', 't', 119, 3, 'm', 'a', 'p', 97, 2), "&:list.map/2");
+    assert_inspects(TERM(112, 0, 0, 0, 59, 1, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 0, 0, 0, 2, 0, 0,
+                         0, 0, 119, 3, 'f', 'o', 'o', 97, 2, 98, 0, 0, 1, 0, 88, 119, 3, 'n', '@', 'h', 0, 0, 0, 1, 0,
+                         0, 0, 0, 0, 0, 0, 1),
+                    "#Function<2.256/1 in :foo>");
     assert_inspects(TERM(107, 0, 3, 1, 20, 200), "[1, 20, 200]");
     assert_inspects(TERM(107, 0, 2, 'h', 'i'), "'hi'");
     assert_inspects(TERM(100, 0, 1, 0xE9), ":\"é\"");
