@@ -102,7 +102,13 @@ static int compare_bits(struct order *o, const struct head *a, const struct head
     return sign(bits_a > bits_b, bits_a < bits_b);
 }
 
-/* The order of Erlang: serial and id, then node, then creation. Node names beyond a mesh_pid compare as bytes. */
+static int compare_nodes(const char *a, uint32_t a_creation, const char *b, uint32_t b_creation)
+{
+    int c = strcmp(a, b);
+    return c ? sign(c > 0, c < 0) : sign(a_creation > b_creation, a_creation < b_creation);
+}
+
+/* Numbers first, then node, then creation. Node names that are too long for a mesh_pid compare as bytes. */
 static int compare_pids(struct order *o, const struct head *a, const struct head *b)
 {
     mesh_pid x, y;
@@ -110,28 +116,22 @@ static int compare_pids(struct order *o, const struct head *a, const struct head
         return compare_bytes(o, a->data, a->count, b->data, b->count);
     if (x.number != y.number)
         return sign(x.number > y.number, x.number < y.number);
-    int c = strcmp(x.node, y.node);
-    if (c)
-        return sign(c > 0, c < 0);
-    return sign(x.creation > y.creation, x.creation < y.creation);
+    return compare_nodes(x.node, x.creation, y.node, y.creation);
 }
 
+/* Node and creation first; then the last word is the highest, and words that are not there count as 0. */
 static int compare_refs(struct order *o, const struct head *a, const struct head *b)
 {
     mesh_ref x, y;
     if (head_ref(a, &x) != MESH_OK || head_ref(b, &y) != MESH_OK)
         return compare_bytes(o, a->data, a->count, b->data, b->count);
-    int c = strcmp(x.node, y.node);
-    if (c)
-        return sign(c > 0, c < 0);
-    if (x.creation != y.creation)
-        return sign(x.creation > y.creation, x.creation < y.creation);
-    if (x.count != y.count)
-        return sign(x.count > y.count, x.count < y.count);
-    for (uint32_t i = x.count; i > 0; i--)
-        if (x.words[i - 1] != y.words[i - 1])
-            return sign(x.words[i - 1] > y.words[i - 1], x.words[i - 1] < y.words[i - 1]);
-    return 0;
+    int c = compare_nodes(x.node, x.creation, y.node, y.creation);
+    for (uint32_t i = 5; c == 0 && i > 0; i--) {
+        uint32_t p = i > x.count ? 0 : x.words[i - 1];
+        uint32_t q = i > y.count ? 0 : y.words[i - 1];
+        c = sign(p > q, p < q);
+    }
+    return c ? c : sign(x.count > y.count, x.count < y.count);
 }
 
 static int compare_exports(struct order *o, const struct head *a, const struct head *b)

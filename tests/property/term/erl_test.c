@@ -19,6 +19,16 @@ static const char erl_program[] = "{ok, In} = file:read_file(os:getenv(\"MESH_IN
                                   "           F(<<>>, Out) -> lists:reverse(Out) end,"
                                   "ok = file:write_file(os:getenv(\"MESH_OUT\"), Each(In, [])), halt().";
 
+/* The sign of each term against the next, as text: "<", "=" or ">". cmp_term is the order of the keys of maps. */
+static const char order_program[] =
+    "{ok, In} = file:read_file(os:getenv(\"MESH_IN\")),"
+    "Read = fun F(<<N:32, B:N/binary, Rest/binary>>, Out) -> F(Rest, [binary_to_term(B) | Out]);"
+    "           F(<<>>, Out) -> lists:reverse(Out) end,"
+    "Each = fun F([A, B | Rest], Out) -> C = erts_internal:cmp_term(A, B),"
+    "           F([B | Rest], [if C < 0 -> $<; C > 0 -> $>; true -> $= end | Out]);"
+    "           F(_, Out) -> lists:reverse(Out) end,"
+    "ok = file:write_file(os:getenv(\"MESH_OUT\"), Each(Read(In, []), [])), halt().";
+
 static const char elixir_program[] =
     "defmodule Each do\n"
     "  def run(<<n::32, b::binary-size(n), rest::binary>>, out) do\n"
@@ -155,6 +165,45 @@ static void a_beam_gives_back_the_same_bytes(void **state)
     remove_files(&f);
 }
 
+static void a_beam_has_the_same_order(void **state)
+{
+    (void)state;
+    struct files f;
+    mesh_buf in, out;
+    if (!has("erl")) {
+        print_message("erl is not installed: skipped\n");
+        skip();
+    }
+    make_files(&f);
+    put_terms(&f, &(struct random){.canonical = true}, 1);
+    char command[sizeof order_program + 64];
+    snprintf(command, sizeof command, "erl -noshell -eval '%s'", order_program);
+    assert_int_equal(system(command), 0);
+    mesh_buf_init(&in);
+    mesh_buf_init(&out);
+    get_file(f.in, &in);
+    get_file(f.out, &out);
+    assert_int_equal(out.len, TERMS - 1);
+    mesh_term last = {NULL, 0, NULL};
+    size_t at = 0;
+    for (uint64_t seed = 0; seed < TERMS; seed++) {
+        mesh_term term;
+        char a[256], b[256];
+        assert_int_equal(mesh_decode(get_counted(&in, &at), NULL, &term, NULL), MESH_OK);
+        if (seed > 0) {
+            int c = mesh_term_compare(last, term);
+            char ours = c < 0 ? '<' : c > 0 ? '>' : '=';
+            if (ours != (char)out.data[seed - 1])
+                fail_msg("%s %c %s, but Erlang says %c", mesh_inspect_text(last, a, sizeof a), ours,
+                         mesh_inspect_text(term, b, sizeof b), (char)out.data[seed - 1]);
+        }
+        last = term;
+    }
+    mesh_buf_fini(&in);
+    mesh_buf_fini(&out);
+    remove_files(&f);
+}
+
 static void elixir_prints_the_same_text(void **state)
 {
     (void)state;
@@ -203,6 +252,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_beam_gives_back_the_same_bytes),
+        cmocka_unit_test(a_beam_has_the_same_order),
         cmocka_unit_test(elixir_prints_the_same_text),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
