@@ -44,6 +44,8 @@ typedef struct mesh_stats {
 
 /* Reads the numbers of a node, of a capability, of a module in a capability, or of a module in all of them.
  * capability, module: NULL for all. Any thread and inside handlers.
+ * Takes the lock of each shard in question for a moment, and with a module looks at each process there: for a read
+ * every few seconds, not for one a call.
  * Errors: MESH_EINVAL (NULL, wrong size), MESH_ENOCAPABILITY, MESH_ENOMODULE (a name that was never registered). */
 MESH_API int mesh_stats_read(mesh_node *node, const char *capability, const char *module, mesh_stats *stats);
 
@@ -52,20 +54,23 @@ typedef struct mesh_wait {
     mesh_pid pid;          /* its number is 0 for a task */
     const char *module;    /* the waiting one's module; NULL for a task */
     mesh_bytes id;         /* its id */
-    const char *on;        /* what it waits for: "call", "await", "blocking", "waiting" */
+    const char *on;        /* what it waits for: "call", "await", "blocking" */
     const char *on_module; /* for a call: whom */
     mesh_bytes on_id;      /* for a call: the id, cut after 64 bytes */
     uint64_t since_ms;     /* for how long */
 } mesh_wait;
 
-/* Every suspended process of a node at one moment, in one allocation. */
+/* Every suspended process of a node, in one allocation; each worker is asked between two handlers, so that those of
+ * different workers are from slightly different moments. */
 typedef struct mesh_waits {
     size_t count;
     mesh_wait *wait; /* count of them */
 } mesh_waits;
 
-/* Lists the suspended handlers and tasks. The caller frees it with mesh_waits_free. Any thread and inside handlers.
- * Errors: MESH_EINVAL, MESH_ENOMEM. */
+/* Lists the suspended handlers and tasks. The caller frees it with mesh_waits_free. Any thread and inside handlers: a
+ * handler is suspended meanwhile and lists itself, on "blocking".
+ * Errors: MESH_EINVAL, MESH_ENOMEM, MESH_ETIMEOUT (a worker did not answer for 5 s); inside a handler also
+ * MESH_ESUSPENDED, MESH_ESYSTEM; in a callback MESH_ECONTEXT. */
 MESH_API int mesh_waiting(mesh_node *node, mesh_waits **waits);
 
 /* Frees what mesh_waiting gave; NULL is allowed. */

@@ -20,6 +20,7 @@
 #include "base/clock.h"
 #include "runtime/bonds.h"
 #include "runtime/runtime.h"
+#include "runtime/stats.h"
 
 enum { TICKET_OPEN = 1, TICKET_RETURNED = 2, TICKET_STEP = 4 };
 enum { THREAD_WAITS, THREAD_SLEEPS, THREAD_DONE, THREAD_LEFT };
@@ -266,8 +267,7 @@ int call_answer(mesh_from from, mesh_term term)
     bool closed = close_ticket(m, from.ticket, &owed);
     if (closed) {
         struct runtime *rt = m->runtime;
-        if (w != NULL && w->runtime == rt)
-            stats_count(worker_stats(w, m->class_index), COUNT_REPLIES);
+        stats_note(rt, w != NULL && w->runtime == rt ? w : NULL, m->class_index, COUNT_REPLIES);
         answer(rt, w != NULL && w->runtime == rt ? w : NULL, m, MESH_OK, &value, owed);
     } else if (value.block != NULL) {
         block_release(value.block);
@@ -339,10 +339,9 @@ static void unmake(struct runtime *rt, struct worker *w, struct message *m)
 }
 
 /* Counts what was refused before it reached a process. */
-static int refused(struct worker *w, const struct class *class, int rc)
+static int refused(struct runtime *rt, struct worker *w, const struct class *class, int rc)
 {
-    if (w != NULL && class != NULL && rc != MESH_OK)
-        stats_count(worker_stats(w, class->index), rc == MESH_EBUSY ? COUNT_BUSY : COUNT_REFUSED);
+    stats_note(rt, w, class->index, rc == MESH_EBUSY ? COUNT_BUSY : COUNT_REFUSED);
     return rc;
 }
 
@@ -428,7 +427,7 @@ static int call_suspended(struct runtime *rt, struct worker *w, struct coroutine
         rc = c->outcome;
     } else {
         unmake(rt, w, m);
-        refused(w, r->class, rc);
+        refused(rt, w, r->class, rc);
     }
     if (c->self.actor != NULL)
         end_wait(c);
@@ -530,10 +529,13 @@ static int call_in_thread(struct runtime *rt, const mesh_request *request, mesh_
     rc = route_to_id(rt, NULL, &r);
     if (rc != MESH_OK) {
         unmake(rt, NULL, m);
-        return rc;
+        return refused(rt, NULL, r.class, rc);
     }
-    if (!wait_in_thread(rt, m))
+    if (!wait_in_thread(rt, m)) {
+        stats_note(rt, NULL, r.class->index, COUNT_TIMEOUTS);
         return MESH_ETIMEOUT;
+    }
+    stats_note_call(rt, m->class_index, clock_now_ns() - m->since_ns);
     rc = m->error;
     fill(rt, m, result);
     return rc;
@@ -616,7 +618,7 @@ int call_cast(struct runtime *rt, const mesh_request *request)
     if (rc == MESH_OK) {
         rc = route_to_id(rt, mine, &r);
         if (rc != MESH_OK) {
-            refused(mine, r.class, rc);
+            refused(rt, mine, r.class, rc);
             unmake(rt, mine, r.message);
         }
     }
@@ -674,7 +676,7 @@ int call_async(struct runtime *rt, const mesh_request *request, mesh_done_fn don
         } else if (rc != MESH_OK) {
             if (mine != NULL)
                 wheel_remove(&mine->deadlines, &m->deadline.timer);
-            refused(mine, r.class, rc);
+            refused(rt, mine, r.class, rc);
             atomic_fetch_sub_explicit(&rt->async, 1, memory_order_release);
             unmake(rt, mine, m);
         }

@@ -169,6 +169,13 @@ static void coroutine_main(void *arg, void *data)
 
 /* ---- Waiting ---- */
 
+/* One writer, so that a load and a store do. by: 1, or UINT32_MAX for -1. */
+static void count_suspended(struct worker *w, uint32_t by)
+{
+    uint32_t now = atomic_load_explicit(&w->suspended, memory_order_relaxed);
+    atomic_store_explicit(&w->suspended, now + by, memory_order_relaxed);
+}
+
 static void link_waiting(struct worker *w, struct coroutine *c)
 {
     c->wait_prev = NULL;
@@ -176,6 +183,7 @@ static void link_waiting(struct worker *w, struct coroutine *c)
     if (w->waiting != NULL)
         w->waiting->wait_prev = c;
     w->waiting = c;
+    count_suspended(w, 1);
 }
 
 static void unlink_waiting(struct worker *w, struct coroutine *c)
@@ -186,6 +194,7 @@ static void unlink_waiting(struct worker *w, struct coroutine *c)
         w->waiting = c->wait_next;
     if (c->wait_next != NULL)
         c->wait_next->wait_prev = c->wait_prev;
+    count_suspended(w, UINT32_MAX);
 }
 
 void coroutine_suspend(struct worker *w, struct coroutine *c, enum wait_kind wait)
@@ -240,7 +249,7 @@ static void wait_expired(struct worker *w, struct deadline *d)
     coroutine_resume(w, c, MESH_ETIMEOUT);
 }
 
-/* What a wait for a blocking function or a list of numbers returns is its result: those are not cut short. */
+/* What a wait for a blocking function returns is its result: that is not cut short. */
 static void stop_waiting(struct worker *w, struct coroutine *c)
 {
     if (c->ready || (c->wait != WAIT_CALL && c->wait != WAIT_TASK))

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/cpus.h"
 #include "base/random.h"
+#include "runtime/stats.h"
 
 /* ---- Numbers ---- */
 
@@ -132,6 +133,7 @@ int runtime_init(struct runtime *rt, const mesh_node_options *options)
     rt->creation |= 4; /* creations below 4 are of old nodes; 0 would mean "any" */
     rt->key = siphash_key(key);
     rt->class_by_index = must_calloc(CLASSES_MAX, sizeof *rt->class_by_index);
+    rt->shared_stats = must_calloc(CLASSES_MAX, sizeof *rt->shared_stats);
     pids_init(&rt->pids);
     message_pool_init(&rt->messages);
     backoff_init(&rt->backoff, rt->key);
@@ -265,6 +267,7 @@ void runtime_fini(struct runtime *rt)
     if (rt->table.stripes != NULL)
         table_fini(&rt->table);
     pids_fini(&rt->pids);
+    stats_fini(rt);
     classes_fini(rt);
     free(rt->class_by_index);
     pthread_mutex_destroy(&rt->lock);

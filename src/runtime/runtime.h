@@ -63,6 +63,7 @@ struct runtime {
     _Atomic uint32_t class_count;
     struct class **class_by_index;                  /* CLASSES_MAX; filled before class_count counts them */
     _Atomic(struct class *) buckets[CLASS_BUCKETS]; /* by names; classes are only added */
+    _Atomic(struct class_stats *) *shared_stats;    /* CLASSES_MAX; see stats.h */
 
     struct spin coroutines_lock;
     struct coroutine **coroutines; /* by index; max_suspended + spare of them, filled as made */
@@ -76,7 +77,6 @@ struct runtime {
     _Atomic uint64_t tasks;    /* not yet ended */
     _Atomic uint64_t async;    /* asynchronous calls not completed */
     _Atomic uint64_t blocking; /* mesh_blocking under way */
-    _Atomic uint64_t suspended;
     _Atomic bool stopping;     /* new calls are refused */
     _Atomic bool ending;       /* workers leave */
     _Atomic uint32_t polling;  /* index + 1 of the worker that polls */

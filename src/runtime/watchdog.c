@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "runtime/runtime.h"
+#include "runtime/stats.h"
 
 /* Every thread of the program runs a full memory barrier before this returns. */
 static bool barrier_everywhere(void)
@@ -52,6 +53,8 @@ static void report(struct runtime *rt, struct seat *seat, uint64_t now_ns)
 {
     seat->watched_reported = true;
     atomic_fetch_add_explicit(&rt->stuck, 1, memory_order_relaxed);
+    if (seat->stuck_module != NULL)
+        stats_note(rt, NULL, seat->stuck_class, COUNT_STUCK);
     log_write(&rt->log, MESH_LOG_WARN, "a handler is stuck: it neither returns nor suspends",
               log_name("module", mesh_str(seat->stuck_module != NULL ? seat->stuck_module : "(task)")),
               log_bytes("id", (mesh_bytes){seat->stuck_id, seat->stuck_id_len}),

@@ -55,7 +55,6 @@ enum wait_kind {
     WAIT_CALL,
     WAIT_TASK,
     WAIT_BLOCKING,
-    WAIT_GATHER,
 };
 
 /* A stack with the handler or task that runs on it. Coroutines are numbered and their memory lives as long as the
@@ -175,9 +174,10 @@ struct worker {
     uint32_t streak;
     uint32_t turns;
     struct cycles clock;
-    uint64_t now_ns;           /* the last clock read */
-    struct wheel deadlines;    /* of suspended calls and asynchronous ones */
-    struct coroutine *waiting; /* suspended, the newest first */
+    uint64_t now_ns;            /* the last clock read */
+    struct wheel deadlines;     /* of suspended calls and asynchronous ones */
+    struct coroutine *waiting;  /* suspended, the newest first */
+    _Atomic uint32_t suspended; /* how many these are; read by others */
     uint64_t call_counter;
     struct class_cache_entry classes[CLASS_CACHE];
     _Atomic(struct class_stats *) *stats; /* CLASSES_MAX, by class index; entries appear and stay */
