@@ -89,16 +89,19 @@ typedef struct mesh_completion {
 /* Makes a queue; it ends before its node. Errors: MESH_EINVAL, MESH_ESYSTEM (no descriptor). */
 MESH_API int mesh_queue_create(mesh_node *node, mesh_queue **queue);
 
-/* Ends a queue: completions not taken, and those of calls still under way, are discarded. NULL is allowed. */
+/* Ends a queue and closes its descriptor: completions not taken, and those of calls still under way, are discarded.
+ * Nobody may be using it. Results that were taken stay their holders'. NULL is allowed. */
 MESH_API void mesh_queue_destroy(mesh_queue *queue);
 
-/* The descriptor to poll for reading; only for polling, never read it. */
+/* The descriptor to poll for reading, level-triggered: readable exactly while there is a completion to take. Only for
+ * polling, never read it. -1 for NULL. */
 MESH_API int mesh_queue_fd(const mesh_queue *queue);
 
-/* Takes the oldest completion; false when there is none. Any thread. */
+/* Takes the oldest completion; false when there is none. Its result may be released on any thread. Any thread. */
 MESH_API bool mesh_queue_take(mesh_queue *queue, mesh_completion *completion);
 
-/* Like mesh_call_async, with the completion on a queue. Any thread and inside handlers. Errors: the same. */
+/* Like mesh_call_async, with the completion on a queue of the same node (MESH_EINVAL). Any thread and inside handlers.
+ * Errors: the same. */
 MESH_API int mesh_call_queued(mesh_node *node, const mesh_request *request, mesh_queue *queue, void *tag);
 
 #ifdef __cplusplus

@@ -3,6 +3,7 @@
 
 #include "api/check.h"
 #include "node/node.h"
+#include "runtime/queue.h"
 
 /* What can be said of a request without looking anything up. *offset: of a malformed term. */
 static int check_request(const mesh_node *node, const mesh_request *r, size_t *offset)
@@ -83,4 +84,36 @@ int mesh_reply(mesh_from from, mesh_term value)
 int mesh_from_drop(mesh_from from)
 {
     return from.call == NULL ? MESH_EINVAL : call_drop(from);
+}
+
+/* ---- Completions on a descriptor ---- */
+
+int mesh_queue_create(mesh_node *node, mesh_queue **queue)
+{
+    return node == NULL || queue == NULL ? MESH_EINVAL : queue_create(&node->runtime, queue);
+}
+
+void mesh_queue_destroy(mesh_queue *queue)
+{
+    if (queue != NULL)
+        queue_destroy(queue);
+}
+
+int mesh_queue_fd(const mesh_queue *queue)
+{
+    return queue != NULL ? queue_fd(queue) : -1;
+}
+
+bool mesh_queue_take(mesh_queue *queue, mesh_completion *completion)
+{
+    return queue != NULL && completion != NULL && queue_take(queue, completion);
+}
+
+int mesh_call_queued(mesh_node *node, const mesh_request *request, mesh_queue *queue, void *tag)
+{
+    size_t offset;
+    int rc = queue == NULL ? MESH_EINVAL : check_request(node, request, &offset);
+    if (rc == MESH_OK)
+        rc = queue_call(&node->runtime, request, queue, tag);
+    return rc == MESH_OK ? rc : explain(request, rc);
 }
