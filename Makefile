@@ -1,6 +1,6 @@
 # The commands of this project; CMake does the work (CMakePresets.json).
 .DEFAULT_GOAL := help
-.PHONY: help deps build all test test-aarch64 fuzz format lint exports clean
+.PHONY: help deps build all demo test test-aarch64 benchmark fuzz format lint exports clean
 export JOBS ?= $(shell nproc)
 PRESETS := release asan tsan fuzz
 SECONDS ?= 60
@@ -17,11 +17,19 @@ build: ## Build the libraries and the examples under build/release/
 
 all: deps build test ## deps, build and test
 
+demo: ## Install what is missing, build, and run the demo
+	@scripts/deps.sh build
+	@MESH_TESTS=OFF scripts/build.sh release
+	@scripts/demo.sh
+
 test: ## Install what is missing, build, and run every test
 	@scripts/test.sh $(PRESETS)
 
 test-aarch64: ## Build for aarch64 and run the unit tests under qemu
 	@scripts/test-aarch64.sh
+
+benchmark: ## Install what is missing, build, and measure
+	@scripts/benchmark.sh
 
 fuzz: ## Fuzz every decoder for SECONDS=60 seconds each
 	@scripts/deps.sh test
