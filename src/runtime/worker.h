@@ -161,8 +161,8 @@ enum { SEAT_RUNTIME, SEAT_HANDLER };
 enum { SEAT_MINE, SEAT_WANTED, SEAT_TAKEN };
 
 struct worker {
-    /* Written by its thread only. */
-    struct runtime *runtime;
+    /* Written by its thread only. Aligned, so that two workers share no cache line. */
+    _Alignas(64) struct runtime *runtime;
     uint32_t index;
     struct message_cache messages;
     struct coroutine *cache;
