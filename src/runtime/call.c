@@ -349,7 +349,7 @@ static void fill(struct runtime *rt, struct message *m, mesh_result *result)
 {
     result->value = payload_term(&m->reply);
     result->held = m;
-    runtime_pid(rt, m->pid, &result->pid);
+    runtime_pid(rt, m->error == MESH_OK ? m->pid : 0, &result->pid);
 }
 
 static void fill_nothing(mesh_result *result)
