@@ -30,10 +30,11 @@ int check_module_name(const char *name)
 int check_term(mesh_term term, size_t max_bytes, size_t *offset)
 {
     if (term.data == NULL)
-        return MESH_OK;
+        return term.len == 0 ? MESH_OK : MESH_EBADTERM;
     if (term.len > max_bytes)
         return MESH_ETOOBIG;
     if (term.owner == MESH_TERM_SOUND || quick_check(term.data, term.len))
         return MESH_OK;
-    return mesh_term_check(term.data, term.len, NULL, offset);
+    const mesh_limits limits = {.bytes = max_bytes};
+    return mesh_term_check(term.data, term.len, &limits, offset);
 }
