@@ -16,6 +16,7 @@ struct ending {
     bool started;            /* terminate runs only then */
     bool save;               /* take a snapshot */
     struct message *release; /* the MESSAGE_RELEASE that asked, or NULL */
+    struct message *failed;  /* the message that did not succeed, to be refused too, or NULL */
 };
 
 static mesh_term atom_term(const char *name, uint8_t space[MESSAGE_INLINE])
@@ -145,10 +146,10 @@ static int start(struct runtime *rt, struct worker *w, struct coroutine *c, stru
 /* ---- Ending ---- */
 
 /* A message that will not be handled: whoever can be told is. */
-static void refuse(struct runtime *rt, struct worker *w, struct actor *a, struct message *m, int error,
+static void refuse(struct runtime *rt, struct worker *w, const struct class *class, struct message *m, int error,
                    mesh_term reason)
 {
-    struct class_stats *stats = worker_stats(w, a->class->index);
+    struct class_stats *stats = worker_stats(w, class->index);
     switch (m->kind) {
     case MESSAGE_CALL:
         call_fail(rt, w, m, error, reason);
@@ -231,10 +232,25 @@ static void tell(struct runtime *rt, struct worker *w, struct actor *a, mesh_ter
     bonds_free(bonds);
 }
 
-/* Ends the life. True: the actor is gone; false: a new life waits to begin. */
+/* The mailbox of a life that ends, as a list. */
+static struct message *take_mailbox(struct actor *a)
+{
+    struct message *list = NULL, **tail = &list;
+    for (struct message *m; (m = actor_next(a)) != NULL;) {
+        *tail = m;
+        tail = (struct message **)&m->post.next;
+    }
+    *tail = NULL;
+    return list;
+}
+
+/* Ends the life. True: the actor is gone; false: a new life waits to begin.
+ *
+ * Callers are told after the life has ended: what they send next must find the next one. */
 static bool end(struct runtime *rt, struct worker *w, struct coroutine *c, struct actor *a, const struct ending *e)
 {
-    const mesh_module *ops = &a->class->module->ops;
+    const struct class *class = a->class;
+    const mesh_module *ops = &class->module->ops;
     if (e->save)
         save(rt, w, c, a, e->release);
     w = c->worker;
@@ -245,15 +261,21 @@ static bool end(struct runtime *rt, struct worker *w, struct coroutine *c, struc
         ops->terminate(&c->self, actor_state(a), e->reason);
         w = after_user(c);
     }
-    if (e->error != MESH_OK)
-        for (struct message *m; (m = actor_next(a)) != NULL;)
-            refuse(rt, w, a, m, e->error, e->reason);
+    struct message *refused = e->error != MESH_OK ? take_mailbox(a) : NULL;
     call_pay_debts(rt, w, a, MESH_ENOREPLY, e->reason);
     tell(rt, w, a, e->reason);
-    stats_count(worker_stats(w, a->class->index), e->counter);
+    stats_count(worker_stats(w, class->index), e->counter);
+    bool gone = route_remove(rt, a);
+    if (e->failed != NULL)
+        refuse(rt, w, class, e->failed, e->error, e->reason);
+    while (refused != NULL) {
+        struct message *m = refused;
+        refused = (struct message *)m->post.next;
+        refuse(rt, w, class, m, e->error, e->reason);
+    }
     payload_drop(&c->self.reason);
     c->self.stop = c->self.checkpoint = false;
-    return route_remove(rt, a);
+    return gone;
 }
 
 /* The reason that the handler gave, or one made from the error it returned. */
@@ -264,10 +286,14 @@ static mesh_term reason_of(struct coroutine *c, int rc, uint8_t space[MESSAGE_IN
     return atom_term(rc == MESH_OK ? "normal" : mesh_error_name(rc), space);
 }
 
-static bool crash(struct runtime *rt, struct worker *w, struct coroutine *c, struct actor *a, int rc)
+static bool crash(struct runtime *rt, struct worker *w, struct coroutine *c, struct actor *a, struct message *m, int rc)
 {
     uint8_t space[MESSAGE_INLINE];
     struct ending e = {.error = MESH_ECRASHED, .counter = COUNT_CRASHES, .started = true};
+    if (m->kind == MESSAGE_CALL)
+        e.failed = m;
+    else
+        message_unref(rt, w, m);
     e.reason = reason_of(c, rc, space);
     backoff_note(&rt->backoff, a->class->index, (mesh_bytes){actor_id(a), a->id_len}, w->now_ns);
     log_process(rt, MESH_LOG_WARN, "a process crashed", a, e.reason);
@@ -286,7 +312,7 @@ static bool fail_start(struct runtime *rt, struct worker *w, struct coroutine *c
         backoff_note(&rt->backoff, a->class->index, (mesh_bytes){actor_id(a), a->id_len}, w->now_ns);
         log_process(rt, MESH_LOG_WARN, "a process did not start", a, e.reason);
     }
-    refuse(rt, w, a, m, rc, e.reason);
+    e.failed = m;
     return end(rt, w, c, a, &e);
 }
 
@@ -433,13 +459,8 @@ static void note_bond(struct actor *a, const struct message *m)
 static bool after_handler(struct runtime *rt, struct coroutine *c, struct actor *a, struct message *m, int rc)
 {
     struct worker *w = c->worker;
-    if (__builtin_expect(rc != MESH_OK, 0)) {
-        uint8_t space[MESSAGE_INLINE];
-        if (m->kind == MESSAGE_CALL)
-            call_fail(rt, w, m, MESH_ECRASHED, reason_of(c, rc, space));
-        message_unref(rt, w, m);
-        return !crash(rt, w, c, a, rc);
-    }
+    if (__builtin_expect(rc != MESH_OK, 0))
+        return !crash(rt, w, c, a, m, rc);
     call_handled(rt, w, a, m);
     if (__builtin_expect(c->self.checkpoint, 0)) {
         c->self.checkpoint = false;
@@ -481,7 +502,7 @@ static bool handle(struct worker *w, struct coroutine *c, struct actor *a, struc
     struct runtime *rt = w->runtime;
     if (m->by_pid && m->pid != actor_number(a)) { /* it was sent to a life that has ended */
         uint8_t space[MESSAGE_INLINE];
-        refuse(rt, w, a, m, MESH_ENOPROCESS, atom_term("noproc", space));
+        refuse(rt, w, a->class, m, MESH_ENOPROCESS, atom_term("noproc", space));
         return true;
     }
     if (m->kind == MESSAGE_CALL && m->deadline_ns != 0 && w->now_ns > m->deadline_ns) {
