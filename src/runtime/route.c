@@ -78,7 +78,7 @@ static int hand_over(struct runtime *rt, struct actor *a, struct route *r, bool 
         return MESH_OK;
     }
     int rc = admit(rt, a, r->message);
-    if (rc == MESH_OK && r->init_arg.data != NULL)
+    if (rc == MESH_OK && r->init_arg.data != NULL && r->message->init_arg.data == NULL)
         rc = payload_set_slow(&r->message->init_arg, r->init_arg);
     if (rc == MESH_OK)
         *queue = actor_push(a, r->message);
