@@ -159,7 +159,8 @@ static void add_debt(struct runtime *rt, struct worker *w, struct actor *a, stru
     struct bonds *bonds = bonds_of(a);
     struct spin *lock = debt_lock(rt, a);
     m->debt_lock = (uint8_t)(lock - rt->debts);
-    m->local = false; /* from here on any thread may answer */
+    if (m->local) /* from here on any thread may answer */
+        m->local = false;
     m->debtor = a;
     m->debt_prev = NULL;
     uint64_t open = open_value(m);

@@ -527,7 +527,8 @@ static bool handle(struct worker *w, struct coroutine *c, struct actor *a, struc
         return handle_signal(rt, w, c, a, m);
     if (m->kind == MESSAGE_CALL) {
         m->pid = actor_number(a);
-        m->local = m->waiter == WAITER_COROUTINE && m->home == w;
+        if (m->waiter == WAITER_COROUTINE) /* else another thread may be reading it */
+            m->local = m->home == w;
     }
     return after_handler(rt, c, a, m, run_handler(w, c, a, m, payload_term(&m->body)));
 }
