@@ -361,10 +361,12 @@ static bool exit_signal(struct runtime *rt, struct worker *w, struct coroutine *
     uint16_t flags = atomic_load_explicit(&a->flags, memory_order_relaxed);
     bool linked = !m->by_link || (a->bonds != NULL && bond_remove(&a->bonds->links, m->from, 0));
     *info = linked && m->ref != EXIT_KILL && (flags & ACTOR_TRAPS) != 0;
+    bool ends = linked && !*info && m->ref != EXIT_NORMAL;
+    if (!ends) /* it began to trap, or took the link back, after the signal was sent */
+        atomic_fetch_and_explicit(&a->flags, (uint16_t)~ACTOR_ENDING, memory_order_relaxed);
     if (*info)
         return true;
-    if (!linked || m->ref == EXIT_NORMAL) {
-        atomic_fetch_and_explicit(&a->flags, (uint16_t)~ACTOR_ENDING, memory_order_relaxed);
+    if (!ends) {
         message_unref(rt, w, m);
         return true;
     }
