@@ -193,7 +193,10 @@ static void save(struct runtime *rt, struct worker *w, struct coroutine *c, stru
         d->snapshot(d->context, &key, mesh_buf_term(&out));
     } else if (rc == MESH_OK) {
         mesh_store_key key = key_of(a);
-        uint64_t epoch = actor_row(a)->epoch;
+        struct row *row = actor_row(a);
+        spin_lock(&row->lock);
+        uint64_t epoch = row->epoch;
+        spin_unlock(&row->lock);
         user_begin(c->worker);
         rc = rt->store.save(rt->store.context, &key, epoch, mesh_buf_term(&out));
         after_user(c);
