@@ -342,8 +342,11 @@ static void free_stats(struct worker *w)
 
 void worker_fini(struct worker *w)
 {
-    if (!w->ready_to_fini)
+    if (!w->ready_to_fini) {
+        free(w->stats);
         return;
+    }
+    worker_deliver(w); /* late answers: nobody waits for them, but they hold memory */
     coroutine_cache_trim(w, 0);
     message_cache_flush(&w->runtime->messages, &w->messages);
     uv_close((uv_handle_t *)&w->async, NULL);
