@@ -117,6 +117,17 @@ static bool set_waiter(struct mesh_task *task, struct coroutine *c)
     return done;
 }
 
+/* Says that the handler's process waits. True: it is to end, and whoever said so has not seen it wait. Sequentially
+ * consistent with interrupt_if_ending in route.c. */
+static bool announce_wait(struct coroutine *c)
+{
+    struct actor *a = c->self.actor;
+    if (a == NULL)
+        return false;
+    atomic_store_explicit(&a->waiting, c->index + 1, memory_order_seq_cst);
+    return (atomic_load_explicit(&a->flags, memory_order_seq_cst) & ACTOR_ENDING) != 0;
+}
+
 static int await_in_coroutine(struct worker *w, struct coroutine *c, struct mesh_task *task, uint64_t deadline_ns)
 {
     struct actor *a = c->self.actor;
@@ -129,15 +140,16 @@ static int await_in_coroutine(struct worker *w, struct coroutine *c, struct mesh
     c->wait_deadline_ns = deadline_ns;
     c->since_ns = worker_clock(w);
     c->on_class = NULL;
-    if (a != NULL)
-        atomic_store_explicit(&a->waiting, c->index + 1, memory_order_seq_cst);
-    coroutine_suspend(w, c, WAIT_TASK);
-    int rc = c->outcome;
+    int rc = MESH_ESTOPPING;
+    if (!announce_wait(c)) {
+        coroutine_suspend(w, c, WAIT_TASK);
+        rc = c->outcome;
+    }
     if (rc != MESH_OK && set_waiter(task, NULL)) {
         /* It ended just now: its post is under way and must arrive before the task can be freed. */
         c->wait_deadline_ns = 0;
-        if (coroutine_reserve(w))
-            coroutine_suspend(w, c, WAIT_BLOCKING);
+        coroutine_reserve(w); /* if there is none, the thread's own stack goes on */
+        coroutine_suspend(w, c, WAIT_BLOCKING);
         rc = MESH_OK;
     }
     if (a != NULL)
