@@ -197,9 +197,21 @@ static void unlink_waiting(struct worker *w, struct coroutine *c)
     count_suspended(w, UINT32_MAX);
 }
 
+/* errno of the thread that runs now. A worker goes on with another thread when its own is late, and compilers keep the
+ * address of errno across a switch: hence neither is inlined. */
+__attribute__((noinline)) static int load_errno(void)
+{
+    return errno;
+}
+
+__attribute__((noinline)) static void store_errno(int value)
+{
+    errno = value;
+}
+
 void coroutine_suspend(struct worker *w, struct coroutine *c, enum wait_kind wait)
 {
-    int saved = errno;
+    int saved = load_errno();
     c->wait = (uint8_t)wait;
     c->ready = false;
     c->armed = false;
@@ -215,7 +227,7 @@ void coroutine_suspend(struct worker *w, struct coroutine *c, enum wait_kind wai
     w = c->worker;
     unlink_waiting(w, c);
     c->wait = WAIT_NOT;
-    errno = saved;
+    store_errno(saved);
 }
 
 void coroutine_resume(struct worker *w, struct coroutine *c, int outcome)
@@ -292,11 +304,11 @@ void coroutine_interrupt(struct runtime *rt, struct coroutine *c, uint64_t numbe
 struct worker *coroutine_return(struct coroutine *c)
 {
     struct seat *seat = seat_current();
-    int saved = errno;
+    int saved = load_errno();
     seat->returned = c;
     seat->running = NULL;
     context_switch(&c->context, &seat->base, NULL);
-    errno = saved;
+    store_errno(saved);
     return c->worker;
 }
 

@@ -34,7 +34,8 @@ static struct seat *find(struct runtime *rt)
 {
     spin_lock(&rt->seats_lock);
     struct seat *seat = rt->seats;
-    while (seat != NULL && atomic_load_explicit(&seat->occupied, memory_order_relaxed))
+    /* Acquire: pairs with the release in seat_leave, so that what its last thread wrote is over. */
+    while (seat != NULL && atomic_load_explicit(&seat->occupied, memory_order_acquire))
         seat = seat->next;
     if (seat == NULL) {
         seat = must_calloc(1, sizeof *seat);
