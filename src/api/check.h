@@ -19,7 +19,8 @@ static inline bool is_name(const char *name)
     return name != NULL && name[0] != '\0';
 }
 
-/* A term that a program gives: data NULL (and len 0) is nil. MESH_EBADTERM, MESH_ETOOBIG, *offset as mesh_term_check. */
+/* A term that a program gives: data NULL (and len 0) is nil. MESH_EBADTERM, MESH_ETOOBIG, *offset as mesh_term_check.
+ */
 int check_term(mesh_term term, size_t max_bytes, size_t *offset);
 
 #endif

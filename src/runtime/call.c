@@ -487,10 +487,11 @@ static void futex_wait(_Atomic uint32_t *word, uint32_t value, uint64_t deadline
             FUTEX_BITSET_MATCH_ANY);
 }
 
-/* Polls for a while, then sleeps. False: the deadline passed first, and the answer will not be looked at. */
-static bool wait_in_thread(struct runtime *rt, struct message *m)
+/* Polls for a while, then sleeps. False: the deadline passed first, and the answer will not be looked at. A worker that
+ * has to be woken wants the core that we would poll on: then polling only delays the answer. */
+static bool wait_in_thread(struct runtime *rt, struct message *m, bool poll)
 {
-    uint64_t spin_until = clock_now_ns() + (uint64_t)rt->options.spin_us * 1000;
+    uint64_t spin_until = poll ? clock_now_ns() + (uint64_t)rt->options.spin_us * 1000 : 0;
     uint32_t state;
     for (;;) {
         state = atomic_load_explicit(&m->thread, memory_order_acquire);
@@ -527,12 +528,13 @@ static int call_in_thread(struct runtime *rt, const mesh_request *request, mesh_
     m->deadline_ns = deadline_of(m->since_ns, request->timeout_ms);
     atomic_store_explicit(&m->refs, 2, memory_order_relaxed);
     open_ticket(m);
+    bool awake = atomic_load_explicit(&rt->sleepers, memory_order_relaxed) < rt->worker_count;
     rc = route_to_id(rt, NULL, &r);
     if (rc != MESH_OK) {
         unmake(rt, NULL, m);
         return refused(rt, NULL, r.class, rc);
     }
-    if (!wait_in_thread(rt, m)) {
+    if (!wait_in_thread(rt, m, awake)) {
         stats_note(rt, NULL, r.class->index, COUNT_TIMEOUTS);
         return MESH_ETIMEOUT;
     }

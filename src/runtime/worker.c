@@ -1,10 +1,15 @@
 /* The loop of a worker: see worker.h for the whole idea.
  *
  * Before it blocks, a worker polls for spin_us, at most one of a node at a time, yielding the core on every turn. Then
- * it says that it sleeps (sequentially consistent), looks once more, and blocks in its libuv loop. Whoever brings work
- * does it the other way round: first the work, then a look at `sleeping`; the eventfd is written only if it is set. */
+ * it says that it sleeps (sequentially consistent), looks once more, and blocks: on a futex, or in its libuv loop if
+ * that has descriptors. Whoever brings work does it the other way round: first the work, then a look at `sleeping`; a
+ * system call is made only if it is set. */
+#include <linux/futex.h>
 #include <sched.h>
 #include <stdlib.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/clock.h"
@@ -56,8 +61,12 @@ static uint32_t runq_count(struct runq *q)
 
 void worker_wake(struct worker *w)
 {
-    if (atomic_load_explicit(&w->sleeping, memory_order_seq_cst) &&
-        atomic_exchange_explicit(&w->sleeping, false, memory_order_seq_cst))
+    if (atomic_load_explicit(&w->sleeping, memory_order_seq_cst) == WORKER_AWAKE)
+        return;
+    uint32_t where = atomic_exchange_explicit(&w->sleeping, WORKER_AWAKE, memory_order_seq_cst);
+    if (where == WORKER_ON_FUTEX)
+        syscall(SYS_futex, &w->sleeping, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+    else if (where == WORKER_IN_LOOP)
         uv_async_send(&w->async);
 }
 
@@ -238,25 +247,39 @@ static void alarm_rings(uv_timer_t *alarm)
     (void)alarm;
 }
 
+static void sleep_on_futex(struct worker *w, uint64_t until_ns)
+{
+    struct timespec until = {.tv_sec = (time_t)(until_ns / 1000000000), .tv_nsec = (long)(until_ns % 1000000000)};
+    syscall(SYS_futex, &w->sleeping, FUTEX_WAIT_BITSET_PRIVATE, WORKER_ON_FUTEX, until_ns != UINT64_MAX ? &until : NULL,
+            NULL, FUTEX_BITSET_MATCH_ANY);
+}
+
+static void sleep_in_loop(struct worker *w, uint64_t until_ns)
+{
+    uv_timer_stop(&w->alarm);
+    if (until_ns != UINT64_MAX) {
+        uint64_t now = worker_clock(w);
+        uv_update_time(&w->loop);
+        uv_timer_start(&w->alarm, alarm_rings, until_ns <= now ? 0 : (until_ns - now + 999999) / 1000000, 0);
+    }
+    uv_run(&w->loop, UV_RUN_ONCE);
+}
+
 static void block(struct worker *w)
 {
     struct runtime *rt = w->runtime;
     coroutine_cache_trim(w, CACHE_KEPT);
     coroutine_arm_waits(w);
     atomic_fetch_add_explicit(&rt->sleepers, 1, memory_order_seq_cst);
-    atomic_store_explicit(&w->sleeping, true, memory_order_seq_cst);
+    atomic_store_explicit(&w->sleeping, w->descriptors == 0 ? WORKER_ON_FUTEX : WORKER_IN_LOOP, memory_order_seq_cst);
     if (!something_to_do(w)) {
         uint64_t next = next_event_ns(w);
-        if (next != UINT64_MAX) {
-            uv_update_time(&w->loop);
-            uint64_t now = worker_clock(w);
-            uv_timer_start(&w->alarm, alarm_rings, next <= now ? 0 : (next - now + 999999) / 1000000, 0);
-        } else {
-            uv_timer_stop(&w->alarm);
-        }
-        uv_run(&w->loop, UV_RUN_ONCE);
+        if (w->descriptors == 0)
+            sleep_on_futex(w, next);
+        else
+            sleep_in_loop(w, next);
     }
-    atomic_store_explicit(&w->sleeping, false, memory_order_seq_cst);
+    atomic_store_explicit(&w->sleeping, WORKER_AWAKE, memory_order_seq_cst);
     atomic_fetch_sub_explicit(&rt->sleepers, 1, memory_order_seq_cst);
 }
 

@@ -157,6 +157,8 @@ struct seat {
     _Atomic bool occupied;
 };
 
+/* A worker without descriptors sleeps on `sleeping` itself, which is quicker to wake than a loop. */
+enum { WORKER_AWAKE, WORKER_ON_FUTEX, WORKER_IN_LOOP };
 enum { SEAT_RUNTIME, SEAT_HANDLER };
 enum { SEAT_MINE, SEAT_WANTED, SEAT_TAKEN };
 
@@ -190,7 +192,7 @@ struct worker {
     /* Written by others too. */
     struct runq queue;
     _Atomic(struct post *) inbound;
-    _Atomic bool sleeping;
+    _Atomic uint32_t sleeping; /* WORKER_AWAKE, or where it sleeps */
     _Atomic(struct seat *) seat;
 
     struct spin timers_lock;      /* timers; taken alone */
