@@ -35,6 +35,8 @@ uint64_t mesh_epoch(const mesh_process *self)
 
 static int set_reason(mesh_process *self, mesh_term reason)
 {
+    if (self->ending) /* terminate has it, and it is too late for another */
+        return MESH_OK;
     payload_drop(&self->reason);
     return payload_set(&self->reason, self->reason_space, reason);
 }

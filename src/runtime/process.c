@@ -254,6 +254,7 @@ static bool end(struct runtime *rt, struct worker *w, struct coroutine *c, struc
 {
     const struct class *class = a->class;
     const mesh_module *ops = &class->module->ops;
+    c->self.ending = true;
     if (e->save)
         save(rt, w, c, a, e->release);
     w = c->worker;
@@ -277,7 +278,7 @@ static bool end(struct runtime *rt, struct worker *w, struct coroutine *c, struc
         refuse(rt, w, class, m, e->error, e->reason);
     }
     payload_drop(&c->self.reason);
-    c->self.stop = c->self.checkpoint = false;
+    c->self.stop = c->self.checkpoint = c->self.ending = false;
     return gone;
 }
 

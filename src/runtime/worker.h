@@ -44,6 +44,7 @@ struct mesh_process {
     struct actor *actor;
     bool stop;
     bool checkpoint;
+    bool ending; /* its last callbacks run: reason is in use */
     struct runtime *runtime;
     struct coroutine *coroutine;
     struct payload reason; /* given by mesh_stop or mesh_crash */
