@@ -461,11 +461,18 @@ static void note_bond(struct actor *a, const struct message *m)
     }
 }
 
+/* A handler that passes on the MESH_ESTOPPING it was given has not crashed: the signal that is in the mailbox ends the
+ * process, with its own reason. */
+static bool is_told_to_end(const struct actor *a, int rc)
+{
+    return rc == MESH_ESTOPPING && (atomic_load_explicit(&a->flags, memory_order_relaxed) & ACTOR_ENDING) != 0;
+}
+
 /* What the handler asked for. False: the actor is gone. */
 static bool after_handler(struct runtime *rt, struct coroutine *c, struct actor *a, struct message *m, int rc)
 {
     struct worker *w = c->worker;
-    if (__builtin_expect(rc != MESH_OK, 0))
+    if (__builtin_expect(rc != MESH_OK, 0) && !is_told_to_end(a, rc))
         return !crash(rt, w, c, a, m, rc);
     call_handled(rt, w, a, m);
     if (__builtin_expect(c->self.checkpoint, 0)) {
