@@ -230,6 +230,17 @@ void agent_stop(mesh_node *node)
     script_reset();
 }
 
+void agent_passivate(mesh_node *node, uint64_t n)
+{
+    uint64_t ended = 0, until = now_ms() + PATIENCE_MS;
+    while (ended < n && now_ms() < until) {
+        uint64_t count = 0;
+        assert_int_equal(mesh_passivate(node, "test", 0, &count), MESH_OK);
+        ended += count;
+    }
+    assert_int_equal(ended, n);
+}
+
 /* ---- Messages ---- */
 
 void act_message(mesh_buf *buf, act_fn fn, const void *arg)
