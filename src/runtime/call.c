@@ -514,7 +514,8 @@ static bool wait_in_thread(struct runtime *rt, struct message *m, bool poll)
     }
 }
 
-static int call_in_thread(struct runtime *rt, const mesh_request *request, mesh_result *result)
+/* latest_ns: when the call ends at the latest; 0: by its own time-out. */
+static int call_in_thread(struct runtime *rt, const mesh_request *request, uint64_t latest_ns, mesh_result *result)
 {
     struct route r;
     if (atomic_load_explicit(&rt->stopping, memory_order_acquire))
@@ -526,6 +527,8 @@ static int call_in_thread(struct runtime *rt, const mesh_request *request, mesh_
     m->waiter = WAITER_THREAD;
     m->since_ns = clock_now_ns();
     m->deadline_ns = deadline_of(m->since_ns, request->timeout_ms);
+    if (latest_ns != 0 && (m->deadline_ns == 0 || m->deadline_ns > latest_ns))
+        m->deadline_ns = latest_ns;
     atomic_store_explicit(&m->refs, 2, memory_order_relaxed);
     open_ticket(m);
     bool awake = atomic_load_explicit(&rt->sleepers, memory_order_relaxed) < rt->worker_count;
@@ -550,13 +553,29 @@ struct foreign {
     struct runtime *rt;
     const mesh_request *request;
     mesh_result *result;
+    uint64_t deadline_ns; /* of the handler; 0: none */
     int rc;
 };
 
 static void call_foreign(void *arg)
 {
     struct foreign *f = arg;
-    f->rc = call_in_thread(f->rt, f->request, f->result);
+    f->rc = call_in_thread(f->rt, f->request, f->deadline_ns, f->result);
+}
+
+static int call_from_other_node(struct runtime *rt, struct worker *w, struct coroutine *c, const mesh_request *request,
+                                mesh_result *result)
+{
+    struct foreign f = {.rt = rt, .request = request, .result = result, .deadline_ns = c->deadline_ns};
+    if (must_stop(w->runtime, c))
+        return MESH_ESTOPPING;
+    int rc = task_block(w, c, call_foreign, &f);
+    struct message *m = result->held;
+    if (m != NULL) { /* released when the handler returns, like the others */
+        m->held_next = c->held;
+        c->held = m;
+    }
+    return rc == MESH_OK ? f.rc : rc;
 }
 
 int call_run(struct runtime *rt, const mesh_request *request, mesh_result *result)
@@ -564,18 +583,21 @@ int call_run(struct runtime *rt, const mesh_request *request, mesh_result *resul
     fill_nothing(result);
     struct worker *w = coroutine_enter();
     if (w == NULL)
-        return call_in_thread(rt, request, result);
+        return call_in_thread(rt, request, 0, result);
     struct coroutine *c = worker_running(w);
-    int rc;
-    if (w->runtime != rt) {
-        struct foreign f = {.rt = rt, .request = request, .result = result};
-        rc = task_block(w, c, call_foreign, &f);
-        rc = rc == MESH_OK ? f.rc : rc;
-    } else {
-        rc = call_in_coroutine(rt, w, c, request, result);
-    }
+    int rc = w->runtime != rt ? call_from_other_node(rt, w, c, request, result)
+                              : call_in_coroutine(rt, w, c, request, result);
     user_begin(w);
     return rc;
+}
+
+void call_release_held(struct worker *w, struct coroutine *c)
+{
+    while (c->held != NULL) {
+        struct message *m = c->held;
+        c->held = m->held_next;
+        message_unref(m->runtime, m->runtime == w->runtime ? w : NULL, m);
+    }
 }
 
 /* ---- Results ---- */
@@ -597,16 +619,12 @@ void call_release(mesh_result *result)
     result->value = nil_term();
     if (m == NULL)
         return;
-    if (m->waiter == WAITER_COROUTINE) {
-        struct worker *w = coroutine_enter();
-        if (w == NULL)
-            return; /* not the handler that made the call: it will be released there */
-        if (take_held(worker_running(w), m))
-            message_unref(m->runtime, w, m);
+    struct worker *w = coroutine_enter();
+    bool mine = w != NULL && take_held(worker_running(w), m);
+    if (mine || m->waiter != WAITER_COROUTINE) /* else not the handler that made the call: it is released there */
+        message_unref(m->runtime, w != NULL && w->runtime == m->runtime ? w : NULL, m);
+    if (w != NULL)
         user_begin(w);
-    } else {
-        message_unref(m->runtime, NULL, m);
-    }
 }
 
 /* ---- Casts and asynchronous calls ---- */

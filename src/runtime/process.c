@@ -30,20 +30,11 @@ static mesh_term atom_term(const char *name, uint8_t space[MESSAGE_INLINE])
 
 /* ---- Running user code ---- */
 
-static void release_held(struct worker *w, struct coroutine *c)
-{
-    while (c->held != NULL) {
-        struct message *m = c->held;
-        c->held = m->held_next;
-        message_unref(m->runtime, w, m);
-    }
-}
-
 static struct worker *after_user(struct coroutine *c)
 {
     struct worker *w = user_end(c);
     if (c->held != NULL)
-        release_held(w, c);
+        call_release_held(w, c);
     return w;
 }
 

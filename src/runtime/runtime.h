@@ -154,6 +154,8 @@ int call_async(struct runtime *rt, const mesh_request *request, mesh_done_fn don
 int call_answer(mesh_from from, mesh_term value);
 int call_drop(mesh_from from);
 void call_release(mesh_result *result);
+/* Releases what the handler on c has left. */
+void call_release_held(struct worker *w, struct coroutine *c);
 
 /* Ends the open ticket of a message with an error and an optional reason; nothing if it was answered. w: the running
  * worker or NULL. */

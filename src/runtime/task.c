@@ -67,11 +67,7 @@ void task_run(struct worker *w, struct coroutine *c, struct mesh_task *task)
     user_begin(w);
     task->value = task->fn(rt->owner, task->arg);
     w = user_end(c);
-    while (c->held != NULL) {
-        struct message *m = c->held;
-        c->held = m->held_next;
-        message_unref(m->runtime, w, m);
-    }
+    call_release_held(w, c);
     w->turns++;
     worker_clock(w);
     spin_lock(&task->lock);
