@@ -223,6 +223,7 @@ static int join(struct runtime *rt, const struct gather *g, mesh_waits **waits)
     if (all == NULL)
         return MESH_ENOMEM;
     all->count = 0;
+    all->wait = (mesh_wait *)(all + 1);
     char *end = (char *)&all->wait[count];
     uint64_t now_ns = clock_now_ns();
     for (uint32_t i = 0; i < g->count; i++) {
