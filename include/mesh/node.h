@@ -45,8 +45,10 @@ typedef struct mesh_node_options {
     uint32_t spin_us;         /* how long an idle worker polls before it blocks; default 50, none on one core */
     bool no_spin;             /* never poll: block at once */
     uint32_t stuck_ms;        /* a handler that runs for so long is reported; default 1,000 */
-    bool crash_reports;       /* install signal handlers: stacks in reports, and a report before a crash ends the
-                                 program (stack overflow, SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT) */
+    bool crash_reports;       /* install signal handlers: a report to stderr before a crash ends the program (stack
+                                 overflow, SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT), and stacks in reports of stuck
+                                 handlers, by SIGRTMIN + 7 with SA_RESTART, if the program leaves that signal alone;
+                                 the last such node that stops puts back what was there */
     mesh_log_fn log;          /* receives the log; default: a line to stderr */
     void *log_context;        /* given to log */
     mesh_log_level log_level; /* the least severe level that is logged; 0 is MESH_LOG_ERROR, alone */

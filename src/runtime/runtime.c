@@ -120,6 +120,8 @@ int runtime_init(struct runtime *rt, const mesh_node_options *options)
     memset(rt, 0, sizeof *rt);
     rt->options = *options;
     set_defaults(&rt->options);
+    if (rt->options.crash_reports)
+        crash_install();
     snprintf(rt->name, sizeof rt->name, "%s", options->name);
     rt->name_size = strlen(rt->name) + 1;
     rt->started_ns = clock_now_ns();
@@ -271,4 +273,6 @@ void runtime_fini(struct runtime *rt)
     classes_fini(rt);
     free(rt->class_by_index);
     pthread_mutex_destroy(&rt->lock);
+    if (rt->options.crash_reports)
+        crash_uninstall();
 }

@@ -57,6 +57,8 @@ struct seat *seat_occupy(struct runtime *rt, struct worker *w)
     atomic_store_explicit(&seat->tid, syscall(SYS_gettid), memory_order_relaxed);
     context_init_thread(&seat->base);
     set_current(seat);
+    if (rt->options.crash_reports)
+        crash_enter(seat);
     atomic_store_explicit(&seat->taken, SEAT_MINE, memory_order_release);
     atomic_store_explicit(&w->seat, seat, memory_order_release);
     return seat;
@@ -64,6 +66,8 @@ struct seat *seat_occupy(struct runtime *rt, struct worker *w)
 
 void seat_leave(struct seat *seat)
 {
+    if (seat->worker->runtime->options.crash_reports)
+        crash_leave(seat);
     set_current(NULL);
     context_fini(&seat->base);
     atomic_store_explicit(&seat->tid, 0, memory_order_relaxed);
@@ -75,6 +79,7 @@ void seats_fini(struct runtime *rt)
     while (rt->seats != NULL) {
         struct seat *seat = rt->seats;
         rt->seats = seat->next;
+        crash_seat_fini(seat);
         free(seat);
     }
 }

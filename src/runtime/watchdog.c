@@ -12,6 +12,8 @@
 #include "runtime/runtime.h"
 #include "runtime/stats.h"
 
+enum { STACK_TEXT = 1024 };
+
 /* Every thread of the program runs a full memory barrier before this returns. */
 static bool barrier_everywhere(void)
 {
@@ -55,10 +57,18 @@ static void report(struct runtime *rt, struct seat *seat, uint64_t now_ns)
     atomic_fetch_add_explicit(&rt->stuck, 1, memory_order_relaxed);
     if (seat->stuck_module != NULL)
         stats_note(rt, NULL, seat->stuck_class, COUNT_STUCK);
-    log_write(&rt->log, MESH_LOG_WARN, "a handler is stuck: it neither returns nor suspends",
-              log_name("module", mesh_str(seat->stuck_module != NULL ? seat->stuck_module : "(task)")),
-              log_bytes("id", (mesh_bytes){seat->stuck_id, seat->stuck_id_len}),
-              log_number("running_ms", (int64_t)((now_ns - seat->watched_since_ns) / 1000000)));
+    char stack[STACK_TEXT];
+    size_t len = rt->options.crash_reports ? crash_trace_text(seat, seat->watched_turn, stack, sizeof stack) : 0;
+    const mesh_log_field fields[] = {
+        log_name("module", mesh_str(seat->stuck_module != NULL ? seat->stuck_module : "(task)")),
+        log_bytes("id", (mesh_bytes){seat->stuck_id, seat->stuck_id_len}),
+        log_number("running_ms", (int64_t)((now_ns - seat->watched_since_ns) / 1000000)),
+        log_bytes("stack", (mesh_bytes){stack, len}),
+    };
+    size_t count = sizeof fields / sizeof fields[0];
+    if (log_enabled(&rt->log, MESH_LOG_WARN))
+        log_emit(&rt->log, MESH_LOG_WARN, "a handler is stuck: it neither returns nor suspends", fields,
+                 len > 0 ? count : count - 1);
 }
 
 /* Looks at one seat. True: a handler runs there. */

@@ -23,6 +23,7 @@
 #include "base/histogram.h"
 #include "runtime/actor.h"
 #include "runtime/context.h"
+#include "runtime/crash.h"
 #include "runtime/message.h"
 #include "runtime/stack.h"
 #include "runtime/wheel.h"
@@ -155,6 +156,8 @@ struct seat {
     char stuck_id[64];
     uint8_t stuck_id_len;
     struct seat *next; /* all seats of the runtime */
+    struct crash_stack crash;
+    struct crash_trace trace;
     _Atomic bool occupied;
 };
 
