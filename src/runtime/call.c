@@ -466,12 +466,14 @@ static int call_in_coroutine(struct runtime *rt, struct worker *w, struct corout
     atomic_store_explicit(&m->refs, 2, memory_order_relaxed);
     open_ticket(m);
     rc = call_suspended(rt, w, c, &r);
+    bool answered = rc == MESH_OK;
+    if (answered)
+        rc = m->error;
     if (rc == MESH_ETIMEOUT)
         stats_count(worker_stats(w, r.class->index), COUNT_TIMEOUTS);
-    if (rc != MESH_OK)
+    if (!answered)
         return rc;
     count_latency(w, m);
-    rc = m->error;
     fill(rt, m, result);
     m->held_next = c->held;
     c->held = m;
@@ -537,12 +539,13 @@ static int call_in_thread(struct runtime *rt, const mesh_request *request, uint6
         unmake(rt, NULL, m);
         return refused(rt, NULL, r.class, rc);
     }
-    if (!wait_in_thread(rt, m, awake)) {
+    bool answered = wait_in_thread(rt, m, awake);
+    rc = answered ? m->error : MESH_ETIMEOUT; /* the process, too, may have been the first to see that it was late */
+    if (rc == MESH_ETIMEOUT)
         stats_note(rt, NULL, r.class->index, COUNT_TIMEOUTS);
-        return MESH_ETIMEOUT;
-    }
+    if (!answered)
+        return rc;
     stats_note_call(rt, m->class_index, clock_now_ns() - m->since_ns);
-    rc = m->error;
     fill(rt, m, result);
     return rc;
 }
@@ -722,9 +725,9 @@ void call_complete(struct worker *w, struct coroutine *c)
     else
         fill(rt, m, &result);
     result.held = NULL;
-    if (m->expired)
+    if (error == MESH_ETIMEOUT)
         stats_count(worker_stats(w, m->class_index), COUNT_TIMEOUTS);
-    else
+    if (!m->expired)
         count_latency(w, m);
     w->turns++;
     c->callback = true;
