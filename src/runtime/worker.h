@@ -170,6 +170,7 @@ struct worker {
     /* Written by its thread only. Aligned, so that two workers share no cache line. */
     _Alignas(64) struct runtime *runtime;
     uint32_t index;
+    _Atomic uint32_t suspended; /* coroutines in waiting; read by others */
     struct message_cache messages;
     struct coroutine *cache;
     uint32_t cached;
@@ -180,10 +181,9 @@ struct worker {
     uint32_t streak;
     uint32_t turns;
     struct cycles clock;
-    uint64_t now_ns;            /* the last clock read */
-    struct wheel deadlines;     /* of suspended calls and asynchronous ones */
-    struct coroutine *waiting;  /* suspended, the newest first */
-    _Atomic uint32_t suspended; /* how many these are; read by others */
+    uint64_t now_ns;           /* the last clock read */
+    struct wheel deadlines;    /* of suspended calls and asynchronous ones */
+    struct coroutine *waiting; /* suspended, the newest first */
     uint64_t call_counter;
     struct class_cache_entry classes[CLASS_CACHE];
     _Atomic(struct class_stats *) *stats; /* CLASSES_MAX, by class index; entries appear and stay */

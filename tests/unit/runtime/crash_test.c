@@ -38,8 +38,9 @@ enum { CRASHES = sizeof crash_signals / sizeof crash_signals[0] };
 /* ---- Handlers that crash ---- */
 
 static volatile bool endless = true;
+static volatile int *volatile nowhere;
 
-__attribute__((noinline)) static int overflow(volatile char *above)
+__attribute__((noinline)) static int overflow(const volatile char *above)
 {
     volatile char frame[512];
     frame[0] = (char)(above[0] + 1);
@@ -49,7 +50,6 @@ __attribute__((noinline)) static int overflow(volatile char *above)
 static int crash_call(mesh_process *self, void *state, mesh_from from, mesh_term message)
 {
     volatile char start[1] = {0};
-    volatile int *volatile nowhere = NULL;
     (void)self;
     (void)state;
     (void)from;
@@ -64,8 +64,8 @@ static int crash_call(mesh_process *self, void *state, mesh_from from, mesh_term
 
 static int crash_task(mesh_node *node, void *arg)
 {
-    volatile int *volatile nowhere = arg;
     (void)node;
+    (void)arg;
     *nowhere = 1;
     return 0;
 }
@@ -164,7 +164,6 @@ static void crash_in_task(const char *text)
 
 static void crash_in_own_thread(const char *text)
 {
-    volatile int *volatile nowhere = NULL;
     (void)text;
     start(true);
     *nowhere = 1;
