@@ -28,7 +28,10 @@ struct gate {
     int count;
 };
 
-#define GATE_INIT {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0}
+#define GATE_INIT                                                                                                      \
+    {                                                                                                                  \
+        PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0                                                         \
+    }
 
 void gate_add(struct gate *g);
 /* Waits until the count is at least n. Not in a handler. */
@@ -116,7 +119,15 @@ struct parked {
     struct gate gate;
     mesh_from from[64];
 };
-#define PARKED_INIT {GATE_INIT, {{0}}}
+#define PARKED_INIT                                                                                                    \
+    {                                                                                                                  \
+        GATE_INIT,                                                                                                     \
+        {                                                                                                              \
+            {                                                                                                          \
+                0                                                                                                      \
+            }                                                                                                          \
+        }                                                                                                              \
+    }
 int act_park(struct scene *s); /* arg: a struct parked */
 
 #endif

@@ -94,10 +94,10 @@ static void test_long_cycles(void **state)
 static void test_cycle_longer_than_the_chain(void **state)
 {
     (void)state;
-    struct path p = {.ids = IDS("b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l", "m", "n", "o", "p", "q", "r",
-                                "s", "t", "a"),
-                     .fn = act_add,
-                     .timeout_ms = 100};
+    struct path p = {
+        .ids = IDS("b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l", "m", "n", "o", "p", "q", "r", "s", "t", "a"),
+        .fn = act_add,
+        .timeout_ms = 100};
     assert_int_equal(act_number(node, "a", follow, &p), -MESH_ETIMEOUT);
 }
 
