@@ -274,7 +274,8 @@ static int play(mesh_node *node)
 
 int main(void)
 {
-    const mesh_node_options options = {.size = sizeof options, .name = "game@127.0.0.1", .crash_reports = true};
+    const mesh_node_options options = {
+        .size = sizeof options, .name = "game@127.0.0.1", .log_level = MESH_LOG_ERROR, .crash_reports = true};
     mesh_node *node = NULL;
     int error = mesh_node_start(&options, &node);
     error = error ? error : play(node);

@@ -151,6 +151,7 @@ int main(int argc, char **argv)
     const mesh_node_options options = {
         .size = sizeof options,
         .name = "wordcount@127.0.0.1",
+        .log_level = MESH_LOG_ERROR,
         .crash_reports = true,
     };
     mesh_node *node;

@@ -12,10 +12,10 @@
 
 /* How much a message matters. A logger passes on those up to its own level. */
 typedef enum mesh_log_level {
-    MESH_LOG_ERROR, /* something failed that somebody has to see to */
-    MESH_LOG_WARN,  /* something failed that the node could cope with */
-    MESH_LOG_INFO,  /* what an operator wants to know of a healthy node */
-    MESH_LOG_DEBUG, /* what helps to find a fault */
+    MESH_LOG_ERROR = 1, /* something failed that somebody has to see to */
+    MESH_LOG_WARN,      /* something failed that the node could cope with */
+    MESH_LOG_INFO,      /* what an operator wants to know of a healthy node */
+    MESH_LOG_DEBUG,     /* what helps to find a fault */
 } mesh_log_level;
 
 typedef enum mesh_log_kind {

@@ -51,7 +51,7 @@ typedef struct mesh_node_options {
                                  the last such node that stops puts back what was there */
     mesh_log_fn log;          /* receives the log; default: a line to stderr */
     void *log_context;        /* given to log */
-    mesh_log_level log_level; /* the least severe level that is logged; 0 is MESH_LOG_ERROR, alone */
+    mesh_log_level log_level; /* the least severe level that is logged; default MESH_LOG_INFO */
     const mesh_store *store;  /* where snapshots are kept; default: in the node's memory */
 } mesh_node_options;
 

@@ -31,7 +31,7 @@ static int check_options(const mesh_node_options *o)
 
 int mesh_node_start(const mesh_node_options *options, mesh_node **node)
 {
-    mesh_node_options o = {.size = sizeof o, .log_level = MESH_LOG_INFO};
+    mesh_node_options o = {.size = sizeof o};
     if (node == NULL)
         return MESH_EINVAL;
     if (options != NULL && options->size != sizeof o)

@@ -78,6 +78,8 @@ static void set_defaults(mesh_node_options *o)
     set_default(&o->drain_ms, 5000);
     set_default(&o->stuck_ms, 1000);
     set_default(&o->spin_us, cpus_usable() > 1 ? 50 : 0);
+    if (o->log_level == 0)
+        o->log_level = MESH_LOG_INFO;
     if (o->no_spin)
         o->spin_us = 0;
     if (o->workers > 256)
