@@ -1,7 +1,9 @@
 /* Reports of crashes, and stacks of late threads: see crash.h.
  *
  * Everything that a handler here calls is async-signal-safe: write, sigaction, tgkill, futex and, after a first call
- * has loaded its library, backtrace. What it reads of the runtime was written by its own thread. */
+ * has loaded its library, backtrace. What it reads of the runtime was written by its own thread. The seat is found by a
+ * thread-local variable: the first look of a thread that is not the node's may allocate where the library was loaded by
+ * dlopen, which a crash in malloc would turn into a deadlock; a library that is linked has no such case. */
 #include "runtime/crash.h"
 
 #include <dlfcn.h>

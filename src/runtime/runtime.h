@@ -4,7 +4,8 @@
  *   1 runtime->lock        modules, capabilities, classes; start and stop
  *   2 a stripe of the id table
  *   3 a row of a capability
- *   4 pids->lock, runtime->debts, runtime->coroutines_lock, message pool, run queue, timers_lock, stack pool: leaves
+ *   4 pids->lock, runtime->debts, runtime->coroutines_lock, message pool, run queue, timers_lock, stack pool,
+ *     the lock of a queue of completions, of a list of waits (waiting.c), of crash handlers (crash.c): leaves
  * No user code runs with any of them held. */
 #ifndef RUNTIME_RUNTIME_H
 #define RUNTIME_RUNTIME_H

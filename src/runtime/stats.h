@@ -21,8 +21,8 @@ void stats_note(struct runtime *rt, struct worker *w, uint32_t class_index, enum
 void stats_note_call(struct runtime *rt, uint32_t class_index, uint64_t ns);
 
 /* Reads the numbers of a capability and a module, NULL for all; stats->size is not touched. Takes the lock of every row
- * of the capabilities in question for a moment (4,096 rows: about 0.1 ms), and with a module looks at every process
- * there. Any thread that holds no lock. MESH_ENOCAPABILITY, MESH_ENOMODULE. */
+ * of the capabilities in question for a moment, and with a module looks at every process there (measured with 4,096
+ * rows and 100,000 processes: 18 µs, and 0.3 ms). Any thread that holds no lock. MESH_ENOCAPABILITY, MESH_ENOMODULE. */
 int stats_read(struct runtime *rt, const char *capability, const char *module, mesh_stats *stats);
 
 /* Frees the node's own set. */
