@@ -223,13 +223,15 @@ void call_fail(struct runtime *rt, struct worker *w, struct message *m, int erro
     uint64_t ticket = open_value(m);
     if ((ticket & TICKET_OPEN) == 0 || !close_ticket(m, ticket, &owed))
         return;
-    struct payload value = {.data = reason.data, .len = reason.len};
-    if (reason.len > MESSAGE_INLINE)
+    struct payload value = {0};
+    if (error == MESH_ECRASHED || error == MESH_EINIT)
+        value = (struct payload){.data = reason.data, .len = reason.len};
+    if (value.len > MESSAGE_INLINE)
         payload_set_slow(&value, reason); /* without memory the reason is nil */
     answer(rt, w, m, error, &value, owed);
 }
 
-void call_pay_debts(struct runtime *rt, struct worker *w, struct actor *a, int error, mesh_term reason)
+void call_pay_debts(struct runtime *rt, struct worker *w, struct actor *a)
 {
     if (a->bonds == NULL)
         return;
@@ -249,10 +251,7 @@ void call_pay_debts(struct runtime *rt, struct worker *w, struct actor *a, int e
     while (mine != NULL) {
         struct message *m = mine;
         mine = m->debt_next;
-        struct payload value = {.data = reason.data, .len = reason.len};
-        if (reason.len > MESSAGE_INLINE)
-            payload_set_slow(&value, reason);
-        answer(rt, w, m, error, &value, false);
+        answer(rt, w, m, MESH_ENOREPLY, &(struct payload){0}, false);
         message_unref(rt, w, m);
     }
 }
@@ -517,11 +516,9 @@ static bool wait_in_thread(struct runtime *rt, struct message *m, bool poll)
 }
 
 /* latest_ns: when the call ends at the latest; 0: by its own time-out. */
-static int call_in_thread(struct runtime *rt, const mesh_request *request, uint64_t latest_ns, mesh_result *result)
+static int call_and_wait(struct runtime *rt, const mesh_request *request, uint64_t latest_ns, mesh_result *result)
 {
     struct route r;
-    if (atomic_load_explicit(&rt->stopping, memory_order_acquire))
-        return MESH_ESTOPPING;
     int rc = make(rt, NULL, request, MESSAGE_CALL, &r);
     if (rc != MESH_OK)
         return rc;
@@ -546,7 +543,21 @@ static int call_in_thread(struct runtime *rt, const mesh_request *request, uint6
     if (!answered)
         return rc;
     stats_note_call(rt, m->class_index, clock_now_ns() - m->since_ns);
-    fill(rt, m, result);
+    if (rc == MESH_OK || m->reply.data != NULL)
+        fill(rt, m, result);
+    else
+        message_unref(rt, NULL, m);
+    return rc;
+}
+
+/* The node does not end while a thread is in here: the answer that a stop gives it is in the node's memory. */
+static int call_in_thread(struct runtime *rt, const mesh_request *request, uint64_t latest_ns, mesh_result *result)
+{
+    /* Sequentially consistent with runtime_stop: either it sees the caller, or the caller that it stops. */
+    atomic_fetch_add_explicit(&rt->callers, 1, memory_order_seq_cst);
+    int rc = atomic_load_explicit(&rt->stopping, memory_order_seq_cst) ? MESH_ESTOPPING
+                                                                       : call_and_wait(rt, request, latest_ns, result);
+    atomic_fetch_sub_explicit(&rt->callers, 1, memory_order_release);
     return rc;
 }
 

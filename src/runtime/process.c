@@ -257,7 +257,7 @@ static bool end(struct runtime *rt, struct worker *w, struct coroutine *c, struc
         w = after_user(c);
     }
     struct message *refused = e->error != MESH_OK ? take_mailbox(a) : NULL;
-    call_pay_debts(rt, w, a, MESH_ENOREPLY, e->reason);
+    call_pay_debts(rt, w, a);
     tell(rt, w, a, e->reason);
     stats_count(worker_stats(w, class->index), e->counter);
     bool gone = route_remove(rt, a);

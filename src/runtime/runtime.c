@@ -202,6 +202,7 @@ static bool is_quiet(struct runtime *rt)
     return atomic_load_explicit(&rt->live, memory_order_acquire) == 0 &&
            atomic_load_explicit(&rt->tasks, memory_order_acquire) == 0 &&
            atomic_load_explicit(&rt->blocking, memory_order_acquire) == 0 &&
+           atomic_load_explicit(&rt->callers, memory_order_seq_cst) == 0 &&
            atomic_load_explicit(&rt->async, memory_order_acquire) == 0;
 }
 

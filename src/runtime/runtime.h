@@ -78,6 +78,7 @@ struct runtime {
     _Atomic uint64_t tasks;    /* not yet ended */
     _Atomic uint64_t async;    /* asynchronous calls not completed */
     _Atomic uint64_t blocking; /* mesh_blocking under way */
+    _Atomic uint64_t callers;  /* threads inside mesh_call */
     _Atomic bool stopping;     /* new calls are refused */
     _Atomic bool ending;       /* workers leave */
     _Atomic uint32_t polling;  /* index + 1 of the worker that polls */
@@ -158,15 +159,15 @@ void call_release(mesh_result *result);
 /* Releases what the handler on c has left. */
 void call_release_held(struct worker *w, struct coroutine *c);
 
-/* Ends the open ticket of a message with an error and an optional reason; nothing if it was answered. w: the running
- * worker or NULL. */
+/* Ends the open ticket of a message with an error and, for a crash or a failed start, its reason; nothing if it was
+ * answered. w: the running worker or NULL. */
 void call_fail(struct runtime *rt, struct worker *w, struct message *m, int error, mesh_term reason);
 
 /* The receiver is done with a message: the handler returned, or it is dropped unhandled. a: whose handler, or NULL. */
 void call_handled(struct runtime *rt, struct worker *w, struct actor *a, struct message *m);
 
-/* Answers every call that a process returned from and owes. */
-void call_pay_debts(struct runtime *rt, struct worker *w, struct actor *a, int error, mesh_term reason);
+/* Answers every call that a process returned from and owes: MESH_ENOREPLY. */
+void call_pay_debts(struct runtime *rt, struct worker *w, struct actor *a);
 
 /* Runs the completions that wait on w. c: the running coroutine. */
 void call_complete(struct worker *w, struct coroutine *c);
