@@ -144,8 +144,9 @@ static int handle_info(mesh_process *self, void *state, mesh_term term)
     pthread_mutex_lock(&script.lock);
     if (script.infos < INFOS_MAX)
         mesh_term_keep((mesh_term){.data = term.data, .len = term.len}, &script.info[script.infos]);
+    script.infos++;
+    pthread_cond_broadcast(&script.changed);
     pthread_mutex_unlock(&script.lock);
-    count(&script.infos);
     return MESH_OK;
 }
 
