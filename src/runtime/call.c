@@ -317,7 +317,7 @@ static int make(struct runtime *rt, struct worker *w, const mesh_request *reques
     int rc = runtime_class(rt, w, request->module, request->capability, &r->class);
     if (rc != MESH_OK)
         return rc;
-    route_prepare(rt, r);
+    route_prepare(rt, w, r);
     struct message *m = message_get(&rt->messages, w != NULL ? &w->messages : NULL);
     if (m == NULL)
         return MESH_ENOMEM;

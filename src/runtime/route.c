@@ -212,11 +212,17 @@ static int activate(struct runtime *rt, struct worker *w, struct route *r, uint6
     return rc;
 }
 
-void route_prepare(struct runtime *rt, struct route *r)
+void route_prepare(struct runtime *rt, struct worker *w, struct route *r)
 {
     r->hash = hash_of(rt, r->class, r->id);
-    /* The stripe is usually not in the nearest cache: it comes while the message is made. */
+    /* The stripe and the actor are mostly in the cache of another core, or in none. They come while the message is
+     * made. To prefetch an address that is no longer valid does nothing. */
     __builtin_prefetch(table_stripe(&rt->table, r->hash), 1);
+    if (w != NULL) {
+        uintptr_t hint = (uintptr_t)w->hints[r->hash % HINTS];
+        __builtin_prefetch((const void *)hint, 1);
+        __builtin_prefetch((const void *)(hint + 64), 1);
+    }
 }
 
 int route_to_id(struct runtime *rt, struct worker *w, struct route *r)
@@ -230,6 +236,8 @@ int route_to_id(struct runtime *rt, struct worker *w, struct route *r)
     struct actor *a = (struct actor *)table_find(stripe, hash, is_wanted, &want);
     int rc = a != NULL ? hand_over(rt, a, r, &queue) : MESH_OK;
     table_unlock(stripe);
+    if (w != NULL)
+        w->hints[hash % HINTS] = a;
     if (a == NULL)
         return activate(rt, w, r, hash);
     if (queue)

@@ -134,8 +134,8 @@ struct route {
     struct actor *actor; /* out: whose run right was taken; the message was not pushed then */
 };
 
-/* Computes the hash of class and id. Before route_to_id. */
-void route_prepare(struct runtime *rt, struct route *r);
+/* Computes the hash of class and id, and fetches what it leads to. Before route_to_id. w may be NULL. */
+void route_prepare(struct runtime *rt, struct worker *w, struct route *r);
 
 /* Finds or starts the process and pushes the message, or takes its run right. The message is the actor's afterwards;
  * after an error still the caller's. w may be NULL. */

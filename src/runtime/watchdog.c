@@ -71,6 +71,12 @@ static void report(struct runtime *rt, struct seat *seat, uint64_t now_ns)
                  len > 0 ? count : count - 1);
 }
 
+static void report_if_due(struct runtime *rt, struct seat *seat, uint64_t now_ns)
+{
+    if (!seat->watched_reported && now_ns - seat->watched_since_ns >= (uint64_t)rt->options.stuck_ms * 1000000)
+        report(rt, seat, now_ns);
+}
+
 /* Looks at one seat. True: a handler runs there. */
 static bool watch(struct runtime *rt, struct seat *seat, uint64_t now_ns)
 {
@@ -78,8 +84,7 @@ static bool watch(struct runtime *rt, struct seat *seat, uint64_t now_ns)
         return false;
     uint32_t taken = atomic_load_explicit(&seat->taken, memory_order_acquire);
     if (taken == SEAT_TAKEN) {
-        if (!seat->watched_reported && now_ns - seat->watched_since_ns >= (uint64_t)rt->options.stuck_ms * 1000000)
-            report(rt, seat, now_ns);
+        report_if_due(rt, seat, now_ns);
         return true;
     }
     if (atomic_load_explicit(&seat->inside, memory_order_relaxed) != SEAT_HANDLER)
@@ -91,6 +96,7 @@ static bool watch(struct runtime *rt, struct seat *seat, uint64_t now_ns)
         seat->watched_reported = false;
     } else if (now_ns - seat->watched_since_ns >= WATCHDOG_TAKE_NS) {
         take(rt, seat);
+        report_if_due(rt, seat, now_ns); /* also when there was no thread to give the worker to */
     }
     return true;
 }

@@ -36,6 +36,7 @@ enum {
     STREAK_MAX = 32,  /* hand-overs in a row while others wait in the run queue */
     ACTOR_BATCH = 64, /* messages of one actor before others get a turn */
     CLASS_CACHE = 64,
+    HINTS = 1024,
     CLASSES_MAX = 4096,
     TICK_SHIFT = 27, /* last use is kept in ticks of 2^27 ns, 134 ms */
 };
@@ -186,6 +187,7 @@ struct worker {
     struct coroutine *waiting; /* suspended, the newest first */
     uint64_t call_counter;
     struct class_cache_entry classes[CLASS_CACHE];
+    const void *hints[HINTS]; /* by hash: where an actor was found last. Only ever prefetched: it may be gone */
     _Atomic(struct class_stats *) *stats; /* CLASSES_MAX, by class index; entries appear and stay */
     struct capability *sweep_capability;  /* where the hand is */
     uint32_t sweep_shard;
