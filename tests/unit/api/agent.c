@@ -48,6 +48,14 @@ void gate_await(struct gate *g, int n)
     await(&g->lock, &g->changed, &g->count, n);
 }
 
+int gate_count(struct gate *g)
+{
+    pthread_mutex_lock(&g->lock);
+    int n = g->count;
+    pthread_mutex_unlock(&g->lock);
+    return n;
+}
+
 void script_await(const int *count, int n)
 {
     await(&script.lock, &script.changed, count, n);

@@ -36,6 +36,7 @@ struct gate {
 void gate_add(struct gate *g);
 /* Waits until the count is at least n. Not in a handler. */
 void gate_await(struct gate *g, int n);
+int gate_count(struct gate *g);
 
 uint64_t now_ms(void);
 
