@@ -149,7 +149,17 @@ static void test_nested_call_ends_by_the_outer_deadline(void **state)
     mesh_request r = act_request("a", &message);
     r.timeout_ms = 60;
     uint64_t before = now_ms();
-    assert_int_equal(mesh_call(node, &r, &result), MESH_ETIMEOUT);
+    /* The nested calls end by the outer deadline, never before it. A thread that the system keeps from looking at its
+     * deadline may then find a's answer, which says so. */
+    int rc = mesh_call(node, &r, &result);
+    int64_t answer = -MESH_ETIMEOUT;
+    if (rc != MESH_ETIMEOUT) {
+        assert_int_equal(rc, MESH_OK);
+        assert_int_equal(mesh_match(result.value, "~i", &answer), MESH_OK);
+    }
+    assert_int_equal(answer, -MESH_ETIMEOUT);
+    assert_true(now_ms() - before >= 60);
+    mesh_result_release(&result);
     /* Both a and b must be free again now: their calls ended with the outer one. */
     assert_int_equal(act_number(node, "a", act_add, NULL), 1);
     assert_int_equal(act_number(node, "b", act_add, NULL), 1);
