@@ -32,8 +32,9 @@ MESH_API uint64_t mesh_epoch(const mesh_process *self);
 
 /* ---- Ending ---- */
 
-/* Ends the process after the running handler, with a reason (data NULL: :normal); messages still in its mailbox are
- * answered MESH_ENOPROCESS. Errors: MESH_EINVAL, MESH_EBADTERM. Source: {:stop, reason, state}. */
+/* Ends the process after the running handler, with a reason (data NULL: :normal). Calls and casts that wait in its
+ * mailbox start the next process of this id, in order; what was sent to its pid is dropped. In terminate it does
+ * nothing. Errors: MESH_EINVAL, MESH_EBADTERM. Source: {:stop, reason, state}. */
 MESH_API int mesh_stop(mesh_process *self, mesh_term reason);
 
 /* Gives the reason of a crash; a handler returns its value: return mesh_crash(self, reason). Returns MESH_ECRASHED. */
