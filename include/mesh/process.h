@@ -99,8 +99,9 @@ typedef int (*mesh_task_fn)(mesh_node *node, void *arg);
 MESH_API int mesh_spawn(mesh_node *node, mesh_task_fn fn, void *arg, mesh_task **task);
 
 /* Waits for a task to return and frees it; value (may be NULL) gets what fn returned. Blocks a thread, suspends a
- * handler or task. timeout_ms: 0 waits without end. Errors: MESH_EINVAL; MESH_ETIMEOUT and, inside a handler that is
- * to end, MESH_ESTOPPING: the task goes on and must still be awaited. */
+ * handler or task. timeout_ms: 0 waits without end. Errors: MESH_EINVAL; MESH_ETIMEOUT, and MESH_ESTOPPING inside a
+ * handler that is to end: the task goes on and must still be awaited. MESH_ESTOPPING comes once: the handler that
+ * awaits again waits until the task returns. Also MESH_ESUSPENDED and MESH_ECONTEXT as mesh_call. */
 MESH_API int mesh_await(mesh_task *task, uint32_t timeout_ms, int *value);
 
 /* Runs fn(arg), which may block in the system, on a thread outside the workers, and waits for it: the handler is

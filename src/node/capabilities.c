@@ -85,7 +85,7 @@ static void hold_all(struct capabilities *caps, struct capability *capability)
 }
 
 /* Lock held. */
-static int add(struct capabilities *caps, const char *name, const mesh_capability_options *options)
+static int add(struct capabilities *caps, const char *name, const mesh_capability_options *options, struct ring *ring)
 {
     bool found;
     struct entry **at = find(caps, name, &found), *e = found ? *at : NULL;
@@ -93,43 +93,41 @@ static int add(struct capabilities *caps, const char *name, const mesh_capabilit
         return same_options(&e->options, options) ? MESH_OK : MESH_EEXISTS;
     if (e != NULL && e->capability->shards != options->shards)
         return MESH_EEXISTS; /* its rows stay while the node lives */
-    struct ring *ring = NULL;
-    int rc = make_ring(caps, options, &ring);
-    if (rc == MESH_OK && e == NULL)
-        rc = insert(caps, at, name, options, &e);
-    if (rc != MESH_OK) {
-        ring_release(ring);
+    int rc = e == NULL ? insert(caps, at, name, options, &e) : MESH_OK;
+    if (rc != MESH_OK)
         return rc;
-    }
     e->options = *options;
-    e->ring = ring;
+    e->ring = ring_hold(ring);
     hold_all(caps, e->capability);
     return MESH_OK;
 }
 
-int capabilities_add(struct capabilities *caps, const char *name, const mesh_capability_options *options)
+/* Lock held. Whether add will take the name, but for memory. */
+static int may_add(struct capabilities *caps, const char *name, const mesh_capability_options *options)
 {
-    pthread_mutex_lock(&caps->lock);
-    int rc = add(caps, name, options);
-    pthread_mutex_unlock(&caps->lock);
-    return rc;
+    bool found;
+    struct entry **at = find(caps, name, &found);
+    if (!found)
+        return MESH_OK;
+    bool same =
+        (*at)->ring != NULL ? same_options(&(*at)->options, options) : (*at)->capability->shards == options->shards;
+    return same ? MESH_OK : MESH_EEXISTS;
 }
 
-int capabilities_add_all(struct capabilities *caps, const char *const *names, size_t count,
-                         const mesh_capability_options *options)
+int capabilities_add(struct capabilities *caps, const char *const *names, size_t count,
+                     const mesh_capability_options *options)
 {
-    int rc = MESH_OK;
+    /* One ring for all of them, since their nodes are the same; built without the lock: it calls the user's function.
+     */
+    struct ring *ring = NULL;
+    int rc = make_ring(caps, options, &ring);
     pthread_mutex_lock(&caps->lock);
-    for (size_t i = 0; i < count && rc == MESH_OK; i++) {
-        bool found;
-        struct entry **at = find(caps, names[i], &found);
-        if (found && (*at)->ring != NULL ? !same_options(&(*at)->options, options)
-                                         : found && (*at)->capability->shards != options->shards)
-            rc = MESH_EEXISTS;
-    }
     for (size_t i = 0; i < count && rc == MESH_OK; i++)
-        rc = add(caps, names[i], options);
+        rc = may_add(caps, names[i], options);
+    for (size_t i = 0; i < count && rc == MESH_OK; i++)
+        rc = add(caps, names[i], options, ring);
     pthread_mutex_unlock(&caps->lock);
+    ring_release(ring);
     return rc;
 }
 

@@ -23,12 +23,10 @@ struct capabilities {
 void capabilities_init(struct capabilities *caps, struct runtime *rt);
 void capabilities_fini(struct capabilities *caps);
 
-/* Adds a capability with complete options. MESH_EEXISTS, MESH_EINVAL (the strategy refuses), MESH_ENOMEM. */
-int capabilities_add(struct capabilities *caps, const char *name, const mesh_capability_options *options);
-
-/* Adds several with the same options: all, or after MESH_EEXISTS none. */
-int capabilities_add_all(struct capabilities *caps, const char *const *names, size_t count,
-                         const mesh_capability_options *options);
+/* Adds capabilities with the same, complete options: all or, after MESH_EEXISTS and MESH_EINVAL (the strategy refuses),
+ * none. MESH_ENOMEM: those before the one that found no memory. */
+int capabilities_add(struct capabilities *caps, const char *const *names, size_t count,
+                     const mesh_capability_options *options);
 
 /* Takes one away and waits until its idle processes have ended. Nothing happens if it is not there. */
 int capabilities_remove(struct capabilities *caps, const char *name);

@@ -730,7 +730,7 @@ void call_complete(struct worker *w, struct coroutine *c)
         w->completions_tail = &w->completions;
     mesh_result result;
     /* Of a call that expired the answer may be being written: it is not looked at. */
-    int error = m->expired ? MESH_ETIMEOUT : m->error;
+    int error = m->expired ? MESH_ETIMEOUT : m->error == MESH_EMOVED ? MESH_ENOCAPABILITY : m->error;
     if (m->expired)
         fill_nothing(&result);
     else

@@ -381,6 +381,7 @@ static int run_handler(struct worker *w, struct coroutine *c, struct actor *a, s
     struct class_stats *stats = worker_stats(w, a->class->index);
     uint64_t began = w->now_ns;
     int rc = MESH_OK;
+    c->told = false;
     c->current = m;
     c->deadline_ns = m->kind == MESSAGE_CALL ? m->deadline_ns : 0;
     user_begin(w);

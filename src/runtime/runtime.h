@@ -1,11 +1,13 @@
 /* The actor runtime of one node: its workers, tables and limits, and what the layers above may do with it.
  *
  * Lock order, outermost first; a thread that holds one takes only those below it:
+ *   0 capabilities->lock   of the node
  *   1 runtime->lock        modules, capabilities, classes; start and stop
  *   2 a stripe of the id table
  *   3 a row of a capability
- *   4 pids->lock, runtime->debts, runtime->coroutines_lock, message pool, run queue, timers_lock, stack pool,
- *     the lock of a queue of completions, of a list of waits (waiting.c), of crash handlers (crash.c): leaves
+ *   4 leaves: pids->lock, runtime->debts, coroutines_lock, seats_lock, message pool, run queue, timers_lock, stack
+ *     pool, back-off, snapshots, drain, task, thread pool, watchdog, a queue of completions, a list of waits
+ *     (waiting.c), crash handlers (crash.c)
  * No user code runs with any of them held. */
 #ifndef RUNTIME_RUNTIME_H
 #define RUNTIME_RUNTIME_H

@@ -15,8 +15,8 @@
  *     … pin the entry, or table_insert a new one …
  *     table_unlock(stripe);
  *
- * Lock order: a stripe's lock is a leaf; no two are held together. LeakSanitizer does not see through the tags: entries
- * that only the table knows at exit are reported as leaks. */
+ * Lock order: no two stripes are held together; what may be taken inside one is in runtime.h. LeakSanitizer does not
+ * see through the tags: entries that only the table knows at exit are reported as leaks. */
 #ifndef RUNTIME_TABLE_H
 #define RUNTIME_TABLE_H
 

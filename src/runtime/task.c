@@ -63,6 +63,7 @@ void task_run(struct worker *w, struct coroutine *c, struct mesh_task *task)
 {
     struct runtime *rt = w->runtime;
     c->current = NULL;
+    c->told = false;
     c->deadline_ns = 0;
     user_begin(w);
     task->value = task->fn(rt->owner, task->arg);
@@ -137,10 +138,12 @@ static int await_in_coroutine(struct worker *w, struct coroutine *c, struct mesh
     c->since_ns = worker_clock(w);
     c->on_class = NULL;
     int rc = MESH_ESTOPPING;
-    if (!announce_wait(c)) {
-        coroutine_suspend(w, c, WAIT_TASK);
+    if (!announce_wait(c) || c->told) {
+        /* A handler that was told that it is to end and awaits again does so because it must. */
+        coroutine_suspend(w, c, c->told ? WAIT_BLOCKING : WAIT_TASK);
         rc = c->outcome;
     }
+    c->told = c->told || rc == MESH_ESTOPPING;
     if (rc != MESH_OK && set_waiter(task, NULL)) {
         /* It ended just now: its post is under way and must arrive before the task can be freed. */
         c->wait_deadline_ns = 0;

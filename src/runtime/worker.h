@@ -84,6 +84,7 @@ struct coroutine {
     bool ready;                   /* its answer has come; it is in the ready list */
     bool armed;                   /* deadline was considered for the wheel */
     bool callback;                /* runs something that may not suspend */
+    bool told;                    /* mesh_await has said MESH_ESTOPPING to this handler */
 
     struct mesh_process self; /* self.actor NULL: a task, or nothing */
     struct stack *stack;
