@@ -8,14 +8,22 @@
  * What a switch hides from the compiler. C has no notion of a function that returns on another thread, so gcc and clang
  * keep the address of errno and of any _Thread_local variable in a register across context_switch, even across a call
  * of a function that was inlined around it. Code that may be resumed elsewhere must therefore: read thread-locals only
- * through a noinline function; save and restore errno itself; hold no mutex and no lock across the switch. The floating
- * point control words (rounding mode, exception masks) belong to the context and are switched; signal masks are not. */
+ * through a noinline function; save and restore errno itself; hold no mutex and no lock across the switch. Signal
+ * masks are not switched. The floating point control words (rounding mode, exception masks) are on x86-64, where they
+ * belong to the context; on aarch64 FPCR is left alone and belongs to the thread, so that code which changes the
+ * rounding mode there puts it back before it switches. CONTEXT_SWITCHES_ROUNDING tells. */
 #ifndef RUNTIME_CONTEXT_H
 #define RUNTIME_CONTEXT_H
 
 #include <stddef.h>
 
 #include "runtime/stack.h"
+
+#if defined(__x86_64__)
+#define CONTEXT_SWITCHES_ROUNDING 1
+#else
+#define CONTEXT_SWITCHES_ROUNDING 0
+#endif
 
 /* The one place that asks which sanitizer is on. */
 #if defined(__SANITIZE_ADDRESS__)

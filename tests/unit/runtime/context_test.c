@@ -279,7 +279,7 @@ static void round_down(void *arg, void *data)
     context_exit(&self->context, self->caller, NULL);
 }
 
-static void the_rounding_mode_belongs_to_the_context(void **state)
+static void the_rounding_mode_belongs_to_the_context_or_the_thread(void **state)
 {
     (void)state;
     struct context thread;
@@ -288,9 +288,12 @@ static void the_rounding_mode_belongs_to_the_context(void **state)
     assert_non_null(a.stack);
     context_init(&a.context, a.stack, round_down, &a);
     adder_send(&a, 1);
-    assert_int_equal(fegetround(), FE_TONEAREST);
+    assert_int_equal(fegetround(), CONTEXT_SWITCHES_ROUNDING ? FE_TONEAREST : FE_DOWNWARD);
+    if (!CONTEXT_SWITCHES_ROUNDING)
+        fesetround(FE_TONEAREST);
     adder_send(&a, 1);
-    assert_true(a.ended);
+    assert_int_equal(a.ended, CONTEXT_SWITCHES_ROUNDING);
+    assert_int_equal(fegetround(), FE_TONEAREST);
     adder_fini(&a);
     context_fini(&thread);
 }
@@ -305,7 +308,7 @@ int main(void)
         cmocka_unit_test(a_stack_is_used_again),
         cmocka_unit_test(coroutines_switch_to_each_other),
         cmocka_unit_test(coroutines_migrate_between_threads),
-        cmocka_unit_test(the_rounding_mode_belongs_to_the_context),
+        cmocka_unit_test(the_rounding_mode_belongs_to_the_context_or_the_thread),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
