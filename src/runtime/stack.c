@@ -14,9 +14,12 @@
 #include "runtime/stack.h"
 
 #include <assert.h>
+#include <errno.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <mesh/error.h>
@@ -41,13 +44,22 @@ static size_t chunk_limit(const struct stack_pool *pool)
     return (pool->max + CHUNK_STACKS - 1) / CHUNK_STACKS;
 }
 
-/* Asks the kernel by trying it on a page that is thrown away. */
+/* Whether the kernel refuses to read at an address, asked without a fault of our own: a system call that reads there
+ * gives EFAULT. The mask is all zero, so nothing becomes blocked where the page can be read. */
+static bool is_guarded(const void *page)
+{
+    errno = 0;
+    return syscall(SYS_rt_sigprocmask, SIG_BLOCK, page, NULL, _NSIG / 8) == -1 && errno == EFAULT;
+}
+
+/* Asks the kernel by trying it on a page that is thrown away, and looks at the result: emulators such as qemu-user
+ * accept an advice that they do not know. */
 static bool has_guard_advice(size_t page_bytes)
 {
     void *page = mmap(NULL, page_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (page == MAP_FAILED)
         return false;
-    bool has = madvise(page, page_bytes, ADVICE_GUARD_INSTALL) == 0;
+    bool has = madvise(page, page_bytes, ADVICE_GUARD_INSTALL) == 0 && is_guarded(page);
     munmap(page, page_bytes);
     return has;
 }

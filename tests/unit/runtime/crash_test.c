@@ -247,7 +247,9 @@ static void without_the_option_there_is_no_report(void **state)
     skip_under_sanitizers();
     in_child(call_without_reports, ":overflow", &end);
     assert_killed(&end, SIGSEGV);
-    assert_string_equal(end.text, "");
+    assert_null(strstr(end.text, "mesh: "));
+    if (strncmp(end.text, "qemu: ", 6) != 0) /* qemu-user has its own say about a fatal signal */
+        assert_string_equal(end.text, "");
 }
 
 /* ---- What is installed ---- */
