@@ -57,10 +57,11 @@ static void report(struct runtime *rt, struct seat *seat, uint64_t now_ns)
     atomic_fetch_add_explicit(&rt->stuck, 1, memory_order_relaxed);
     if (seat->stuck_module != NULL)
         stats_note(rt, NULL, seat->stuck_class, COUNT_STUCK);
+    const char *nameless = rt->watchdog.only_reports ? "(unknown)" : "(task)";
     char stack[STACK_TEXT];
     size_t len = rt->options.crash_reports ? crash_trace_text(seat, seat->watched_turn, stack, sizeof stack) : 0;
     const mesh_log_field fields[] = {
-        log_name("module", mesh_str(seat->stuck_module != NULL ? seat->stuck_module : "(task)")),
+        log_name("module", mesh_str(seat->stuck_module != NULL ? seat->stuck_module : nameless)),
         log_bytes("id", (mesh_bytes){seat->stuck_id, seat->stuck_id_len}),
         log_number("running_ms", (int64_t)((now_ns - seat->watched_since_ns) / 1000000)),
         log_bytes("stack", (mesh_bytes){stack, len}),
@@ -95,7 +96,8 @@ static bool watch(struct runtime *rt, struct seat *seat, uint64_t now_ns)
         seat->watched_since_ns = now_ns;
         seat->watched_reported = false;
     } else if (now_ns - seat->watched_since_ns >= WATCHDOG_TAKE_NS) {
-        take(rt, seat);
+        if (!rt->watchdog.only_reports)
+            take(rt, seat);
         report_if_due(rt, seat, now_ns); /* also when there was no thread to give the worker to */
     }
     return true;
@@ -144,8 +146,9 @@ static void *run(void *arg)
 int watchdog_start(struct watchdog *dog, struct runtime *rt)
 {
     dog->runtime = rt;
-    if (syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) != 0)
-        return MESH_ESYSTEM;
+    dog->only_reports = syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) != 0;
+    if (dog->only_reports)
+        log_text(&rt->log, MESH_LOG_WARN, "membarrier is missing: stuck handlers are reported, but keep their workers");
     pthread_condattr_t attr;
     pthread_condattr_init(&attr);
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);

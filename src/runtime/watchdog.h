@@ -2,7 +2,9 @@
  *
  * While workers run handlers it looks at their seats every few milliseconds. A handler that is still the same after
  * WATCHDOG_TAKE_NS loses its worker to another thread (worker.h tells how); one that runs for stuck_ms is reported,
- * once, with its module and id. It parks when no handler has run for a while, and costs nothing then. */
+ * once, with its module and id. Without membarrier, which taking needs (some emulators and sandboxes have none), it
+ * only reports, and cannot tell module and id; a warning at start says so. It parks when no handler has run for a
+ * while, and costs nothing then. */
 #ifndef RUNTIME_WATCHDOG_H
 #define RUNTIME_WATCHDOG_H
 
@@ -23,6 +25,7 @@ struct watchdog {
     pthread_mutex_t lock; /* stop; and parking */
     pthread_cond_t wake;
     bool started;
+    bool only_reports; /* no membarrier; constant once started */
     bool stop;
     _Atomic bool parked;
 };
