@@ -121,7 +121,7 @@ static void wake_thread(struct runtime *rt, struct worker *w, struct message *m)
 
 static void deliver(struct runtime *rt, struct worker *w, struct message *m)
 {
-    if (m->waiter == WAITER_THREAD) {
+    if (m->home == NULL) {
         wake_thread(rt, w, m);
     } else if (m->home == w) {
         deliver_home(w, m);

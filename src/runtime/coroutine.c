@@ -146,7 +146,7 @@ static void coroutine_main(void *arg, void *data)
             struct actor *a = w->handover_actor;
             w->handover_actor = NULL;
             process_run(w, self, a, w->handover_message);
-        } else if (w->turns >= POLL_TURNS) {
+        } else if (w->turns >= POLL_TURNS) { // NOLINT(bugprone-branch-clone): the order of the branches matters
             coroutine_put(w, self);
             go(w, self, NULL);
         } else if (w->completions != NULL) {

@@ -19,13 +19,13 @@ struct ending {
     struct message *failed;  /* the message that did not succeed, to be refused too, or NULL */
 };
 
-static mesh_term atom_term(const char *name, uint8_t space[MESSAGE_INLINE])
+static mesh_term atom_term(const char *text, uint8_t space[MESSAGE_INLINE])
 {
-    size_t len = strlen(name);
+    mesh_bytes name = mesh_str(text);
     space[0] = 119; /* SMALL_ATOM_UTF8_EXT */
-    space[1] = (uint8_t)len;
-    memcpy(space + 2, name, len);
-    return (mesh_term){.data = space, .len = len + 2};
+    space[1] = (uint8_t)name.len;
+    memcpy(space + 2, name.data, name.len);
+    return (mesh_term){.data = space, .len = name.len + 2};
 }
 
 /* ---- Running user code ---- */
@@ -125,7 +125,7 @@ static int start(struct runtime *rt, struct worker *w, struct coroutine *c, stru
         if (a->class->module->ops.init != NULL) {
             user_begin(w);
             rc = a->class->module->ops.init(&c->self, actor_state(a), payload_term(&m->init_arg));
-            w = after_user(c);
+            after_user(c);
         }
         if (rc == MESH_OK)
             stats_count(worker_stats(c->worker, a->class->index), COUNT_ACTIVATIONS);

@@ -155,7 +155,7 @@ bool route_remove(struct runtime *rt, struct actor *a);
 int call_run(struct runtime *rt, const mesh_request *request, mesh_result *result);
 int call_cast(struct runtime *rt, const mesh_request *request);
 int call_async(struct runtime *rt, const mesh_request *request, mesh_done_fn done, void *context);
-int call_answer(mesh_from from, mesh_term value);
+int call_answer(mesh_from from, mesh_term term);
 int call_drop(mesh_from from);
 void call_release(mesh_result *result);
 /* Releases what the handler on c has left. */

@@ -1,6 +1,7 @@
 /* Holding, closing, releasing and adopting shards: see shard.h. */
 #include "runtime/shard.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -49,11 +50,9 @@ static void add(struct drain *d)
     pthread_mutex_unlock(&d->lock);
 }
 
-void drain_done(struct drain *d, bool ended)
+/* Under lock, which it leaves and takes again to call finished. */
+static void count_down(struct drain *d, bool ended)
 {
-    if (d == NULL)
-        return;
-    pthread_mutex_lock(&d->lock);
     d->ended += ended;
     bool last = --d->pending == 0;
     if (last)
@@ -63,7 +62,25 @@ void drain_done(struct drain *d, bool ended)
         d->finished(d->context);
         pthread_mutex_lock(&d->lock);
     }
+}
+
+void drain_done(struct drain *d, bool ended)
+{
+    if (d == NULL)
+        return;
+    pthread_mutex_lock(&d->lock);
+    count_down(d, ended);
     unref_locked(d);
+}
+
+/* drain_done for a caller of add that holds a reference of its own, so that this is never the last. */
+static void take_back(struct drain *d)
+{
+    pthread_mutex_lock(&d->lock);
+    count_down(d, false);
+    assert(d->refs > 1);
+    d->refs--;
+    pthread_mutex_unlock(&d->lock);
 }
 
 bool drain_wait(struct drain *d, uint32_t timeout_ms)
@@ -127,8 +144,8 @@ static void ask(struct runtime *rt, uint64_t number, struct signal signal, struc
     signal.context = d;
     if (d != NULL)
         add(d);
-    if (signal_send(rt, number, &signal) != MESH_OK)
-        drain_done(d, false);
+    if (signal_send(rt, number, &signal) != MESH_OK && d != NULL)
+        take_back(d);
 }
 
 void shard_close(struct runtime *rt, struct capability *cap, uint32_t shard, struct drain *idle)
@@ -197,7 +214,7 @@ void shard_release(struct runtime *rt, struct capability *cap, uint32_t shard, c
                 ops->busy(context, &key);
             ask(rt, seen[i].number, (struct signal){.kind = MESSAGE_RELEASE}, d);
         }
-    drain_done(d, false);
+    take_back(d);
     drain_unref(d);
 }
 

@@ -27,7 +27,7 @@ void snapshots_init(struct snapshots *s, struct siphash_key key);
 void snapshots_fini(struct snapshots *s);
 
 /* The functions of a mesh_store whose context is a struct snapshots. */
-int snapshots_save(void *context, const mesh_store_key *key, uint64_t epoch, mesh_term snapshot);
+int snapshots_save(void *context, const mesh_store_key *key, uint64_t epoch, mesh_term term);
 int snapshots_load(void *context, const mesh_store_key *key, mesh_buf *out);
 void snapshots_restored(void *context, const mesh_store_key *key);
 

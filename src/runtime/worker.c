@@ -4,6 +4,7 @@
  * it says that it sleeps (sequentially consistent), looks once more, and blocks: on a futex, or in its libuv loop if
  * that has descriptors. Whoever brings work does it the other way round: first the work, then a look at `sleeping`; a
  * system call is made only if it is set. */
+#include <assert.h>
 #include <linux/futex.h>
 #include <sched.h>
 #include <stdlib.h>
@@ -26,6 +27,7 @@ static void runq_push(struct runq *q, struct work work)
         uint32_t size = q->ring == NULL ? QUEUE_START : 2 * (q->mask + 1);
         struct work *ring = must_calloc(size, sizeof *ring);
         uint32_t count = q->tail - q->head;
+        assert(q->ring != NULL || count == 0);
         for (uint32_t i = 0; i < count; i++)
             ring[i] = q->ring[(q->head + i) & q->mask];
         free(q->ring);
