@@ -117,7 +117,8 @@ static const struct {
 
 size_t log_line(const mesh_log_event *event, bool colour, char *line, size_t size)
 {
-    struct line l = {line, 0, size - END_MAX_BYTES, false};
+    struct line l = {.room = size - END_MAX_BYTES};
+    l.text = line;
     put_time(&l, event->wall_ms);
     if (colour)
         put_string(&l, levels[event->level].colour);

@@ -35,7 +35,7 @@ int capabilities_remove(struct capabilities *caps, const char *name);
 bool capabilities_has(struct capabilities *caps, const char *name);
 
 /* The names of those it has now, sorted. */
-int capabilities_names(struct capabilities *caps, mesh_names **names);
+int capabilities_names(struct capabilities *caps, mesh_names **out);
 
 /* The shard count of one. MESH_ENOCAPABILITY. */
 int capabilities_shards(struct capabilities *caps, const char *name, uint32_t *shards);

@@ -30,7 +30,7 @@ struct ring;
  * MESH_OK: *out is a ring with one holder, the caller, who ends it by ring_release. On an error *out is unchanged:
  * MESH_EINVAL when an argument is out of its bounds, two names are equal, the strategy is unknown, place is missing
  * or has given an index out of range; MESH_ENOMEM. Any thread. Time is linear in shards times count for `capped`. */
-int ring_create(enum mesh_strategy strategy, const mesh_bytes *nodes, const uint32_t *weights, size_t count,
+int ring_create(enum mesh_strategy which, const mesh_bytes *nodes, const uint32_t *weights, size_t count,
                 uint32_t shards, mesh_place_fn place, void *context, struct ring **out);
 
 /* One holder more; returns ring. The caller must be a holder, or be kept from losing one meanwhile. Any thread. */

@@ -35,7 +35,7 @@ static inline bool text_of(uint8_t hole, const mesh_arg *arg, mesh_bytes *out)
 static bool is_atom(mesh_bytes name)
 {
     size_t characters;
-    return name.len <= 4 * MESH_ATOM_MAX_CHARS && utf8_count(name.data, name.len, &characters) &&
+    return name.len <= (size_t)4 * MESH_ATOM_MAX_CHARS && utf8_count(name.data, name.len, &characters) &&
            characters <= MESH_ATOM_MAX_CHARS;
 }
 
@@ -120,7 +120,7 @@ static uint8_t *write_ref(uint8_t *p, const mesh_ref *ref)
     wire_put_u16(p + 1, (uint16_t)ref->count);
     p = write_atom(p + 3, mesh_str(ref->node));
     wire_put_u32(p, ref->creation);
-    for (uint32_t i = 0; i < ref->count; i++)
+    for (size_t i = 0; i < ref->count; i++)
         wire_put_u32(p + 4 + 4 * i, ref->words[i]);
     return p + 4 + 4 * (size_t)ref->count;
 }

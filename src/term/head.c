@@ -67,7 +67,7 @@ static bool reference(struct span *s, size_t creation, struct head *h)
     const uint8_t *words = take(s, 2);
     if (!words || wire_u16(words) < 1 || wire_u16(words) > 5)
         return false;
-    return node_and(s, creation + 4u * wire_u16(words), h);
+    return node_and(s, creation + (size_t)4 * wire_u16(words), h);
 }
 
 static bool fun(struct span *s, struct head *h)
@@ -83,7 +83,9 @@ static bool fun(struct span *s, struct head *h)
 static bool export_fun(struct span *s, struct head *h)
 {
     h->data = s->at;
-    if (!atom_inside(s) || !atom_inside(s))
+    bool module = atom_inside(s);
+    bool function = module && atom_inside(s);
+    if (!function)
         return false;
     const uint8_t *arity = take(s, 2);
     if (!arity || arity[0] != TAG_SMALL_INTEGER)
@@ -409,7 +411,7 @@ int head_ref(const struct head *h, mesh_ref *out)
     out->count = wire_u16(h->data - 2);
     out->creation = newer ? wire_u32(p) : p[0];
     p += newer ? 4 : 1;
-    for (uint32_t i = 0; i < out->count; i++)
+    for (size_t i = 0; i < out->count; i++)
         out->words[i] = wire_u32(p + 4 * i);
     return MESH_OK;
 }

@@ -159,11 +159,10 @@ static int close(struct parser *p)
 
 static int put_alias(struct parser *p, size_t len)
 {
-    char name[7 + MESH_ATOM_MAX_CHARS];
+    char name[7 + MESH_ATOM_MAX_CHARS] = "Elixir.";
     const char *text = p->s.text + p->s.at;
     if (len > MESH_ATOM_MAX_CHARS - 7)
         return MESH_EINVAL;
-    memcpy(name, "Elixir.", 7);
     memcpy(name + 7, text, len);
     bool elixir = len == 6 && memcmp(text, "Elixir", 6) == 0;
     bool prefixed = len > 7 && memcmp(text, "Elixir.", 7) == 0;

@@ -18,7 +18,7 @@ static const uint8_t *character_term(uint8_t c)
 #undef FOUR
 #undef SIXTEEN
 #undef SIXTY_FOUR
-    return terms + 2 * c;
+    return terms + (size_t)2 * c;
 }
 
 /* Moves l over all that is left of its list. */
@@ -167,9 +167,12 @@ static bool match_map(struct match *m, const struct head *pattern, const uint8_t
             return false;
         s.index++;
     }
-    for (; s.index < s.count; s.index++)
-        if (head_skip_short(&s.at, end) != MESH_OK || head_skip_short(&s.at, end) != MESH_OK)
+    for (; s.index < s.count; s.index++) {
+        bool key = head_skip_short(&s.at, end) == MESH_OK;
+        bool value = key && head_skip_short(&s.at, end) == MESH_OK;
+        if (!value)
             return false;
+    }
     *t = s.at;
     return true;
 }

@@ -104,7 +104,7 @@ int mesh_put_empty(mesh_buf *buf)
 int mesh_put_atom(mesh_buf *buf, mesh_bytes name)
 {
     size_t characters;
-    if (name.len > 4 * MESH_ATOM_MAX_CHARS || !utf8_count(name.data, name.len, &characters) ||
+    if (name.len > (size_t)4 * MESH_ATOM_MAX_CHARS || !utf8_count(name.data, name.len, &characters) ||
         characters > MESH_ATOM_MAX_CHARS)
         return MESH_EINVAL;
     if (name.len > 255)
@@ -171,7 +171,7 @@ int mesh_put_ref(mesh_buf *buf, const mesh_ref *ref)
         return MESH_EINVAL;
     wire_put_u16(head + 1, (uint16_t)ref->count);
     wire_put_u32(tail, ref->creation);
-    for (uint32_t i = 0; i < ref->count; i++)
+    for (size_t i = 0; i < ref->count; i++)
         wire_put_u32(tail + 4 + 4 * i, ref->words[i]);
     int error = mesh_buf_append(buf, head, sizeof head);
     if (!error)

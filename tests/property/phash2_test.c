@@ -20,8 +20,6 @@
 #include "property/random.h"
 #include "unit/check.h"
 
-extern char **environ;
-
 enum { BINARIES = 100000, LEN_MAX = 3 * 1024 * 1024 + 5, SKIPPED = 77 };
 
 static const char program[] = "Each = fun Each(<<L:32, R:32, B:L/binary, Rest/binary>>, Out) ->"

@@ -103,7 +103,10 @@ static void put_counted(mesh_buf *into, mesh_bytes bytes)
 static mesh_bytes get_counted(const mesh_buf *from, size_t *at)
 {
     const uint8_t *p = from->data + *at;
-    assert_true(*at + 4 <= from->len);
+    if (*at + 4 > from->len) {
+        fail_msg("no count at %zu of %zu", *at, from->len);
+        return mesh_str("");
+    }
     mesh_bytes bytes = {p + 4, (size_t)p[0] << 24 | (size_t)p[1] << 16 | (size_t)p[2] << 8 | p[3]};
     *at += 4 + bytes.len;
     assert_true(*at <= from->len);

@@ -65,9 +65,9 @@ static size_t text(struct random *r, char out[64])
         "\n", "\x1B", "'", "\x01", "ok", "?", "!", "Elixir.", "\xC2\x85", "\xEF\xBB\xBF", "=>", ": "};
     size_t n = 0;
     for (uint32_t left = random_below(r, 6); left > 0; left--) {
-        const char *piece = pieces[random_below(r, random_below(r, 3) ? 5 : sizeof pieces / sizeof *pieces)];
-        memcpy(out + n, piece, strlen(piece));
-        n += strlen(piece);
+        mesh_bytes piece = mesh_str(pieces[random_below(r, random_below(r, 3) ? 5 : sizeof pieces / sizeof *pieces)]);
+        memcpy(out + n, piece.data, piece.len);
+        n += piece.len;
     }
     return n;
 }

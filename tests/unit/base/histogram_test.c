@@ -48,7 +48,8 @@ static void percentiles_are_near_the_true_ones(void **state)
     assert_true(s.sum_ns == sum);
     assert_true(s.max_ns == values[COUNT - 1]);
     for (unsigned p = 1; p < 100; p++) {
-        double truth = (double)values[COUNT * p / 100 - 1], found = (double)histogram_percentile(&s, p);
+        size_t rank = COUNT * p / 100;
+        double truth = (double)values[rank - 1], found = (double)histogram_percentile(&s, p);
         assert_true(found >= truth * 15 / 16 && found <= truth * 17 / 16);
     }
     assert_true(histogram_percentile(&s, 100) == values[COUNT - 1]);

@@ -131,7 +131,7 @@ static void threads_have_a_name_a_stack_size_and_blocked_signals(void **state)
 {
     (void)state;
     struct threads pool;
-    struct threads_options options = {.name = "a-name-that-is-too-long", .max = 1, .stack_bytes = 1024 * 1024};
+    struct threads_options options = {.name = "a-name-that-is-too-long", .max = 1, .stack_bytes = 1 << 20};
     assert_int_equal(threads_init(&pool, &options), MESH_OK);
     struct report report = {.name = ""};
     sem_init(&report.done, 0, 0);

@@ -47,8 +47,9 @@ static uint64_t sum_of(const struct ring *ring)
 {
     static unsigned char bytes[2 * RING_SHARDS_MAX];
     for (uint32_t s = 0; s < ring_shards(ring); s++) {
-        bytes[2 * s] = (unsigned char)ring_owner(ring, s);
-        bytes[2 * s + 1] = (unsigned char)(ring_owner(ring, s) >> 8);
+        unsigned char *at = bytes + (size_t)2 * s;
+        at[0] = (unsigned char)ring_owner(ring, s);
+        at[1] = (unsigned char)(ring_owner(ring, s) >> 8);
     }
     return siphash24((struct siphash_key){0, 0}, bytes, 2 * (size_t)ring_shards(ring));
 }
@@ -143,7 +144,7 @@ static void rings_are_those_of_the_definition(void **state)
     char names[20][32];
     mesh_bytes nodes[20];
     uint32_t w[20];
-    uint16_t owners[512];
+    uint16_t owners[512] = {0};
     for (size_t count = 1; count <= 20; count++) {
         for (size_t i = 0; i < count; i++) {
             snprintf(names[i], sizeof names[i], "n%zu@10.1.%zu.%zu", i * 7919 % 101, count, i);

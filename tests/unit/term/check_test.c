@@ -182,7 +182,7 @@ static void limits_are_kept(void **state)
 static void depth_bombs_end_at_the_limit(void **state)
 {
     (void)state;
-    const size_t len = 292 * 1024;
+    const size_t len = (size_t)292 * 1024;
     uint8_t *bomb = malloc(len);
     size_t offset = 0;
     assert_non_null(bomb);
@@ -193,8 +193,9 @@ static void depth_bombs_end_at_the_limit(void **state)
     bomb[len - 1] = 106;
     assert_int_equal(mesh_term_check(bomb, len, NULL, &offset), MESH_ETOOBIG);
     assert_int_equal(offset, 2 * MESH_TERM_MAX_DEPTH);
-    bomb[2 * MESH_TERM_MAX_DEPTH] = 106;
-    assert_int_equal(mesh_term_check(bomb, 2 * MESH_TERM_MAX_DEPTH + 1, NULL, NULL), MESH_OK);
+    const size_t deepest = (size_t)2 * MESH_TERM_MAX_DEPTH;
+    bomb[deepest] = 106;
+    assert_int_equal(mesh_term_check(bomb, deepest + 1, NULL, NULL), MESH_OK);
     free(bomb);
 }
 

@@ -142,9 +142,10 @@ static void every_refused_allocation_is_reported(void **state)
     mesh_buf_init(&w.out);
     large(&w.term);
     assert_int_equal(mesh_inspect(mesh_buf_term(&w.term), &w.text), MESH_OK);
+    static const char head[] = "{~i, ~t, \"";
     char pattern[1200];
     memset(pattern, 'a', sizeof pattern);
-    memcpy(pattern, "{~i, ~t, \"", 10);
+    memcpy(pattern, head, sizeof head - 1);
     memcpy(pattern + sizeof pattern - 3, "\"}", 3);
     w.pattern = pattern;
     for (size_t i = 0; i < sizeof works / sizeof *works; i++) {
