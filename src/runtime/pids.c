@@ -47,19 +47,37 @@ static int extend(struct pids *pids)
     return MESH_OK;
 }
 
-int pids_take(struct pids *pids, uint32_t *slot)
+/* Up to count fresh slots, of one segment. Caller holds the lock. */
+static int carve(struct pids *pids, uint32_t count, struct pids_cache *fresh)
 {
+    int rc = extend(pids);
+    if (rc != MESH_OK)
+        return rc;
+    uint32_t left = PIDS_SEGMENT - pids->used % PIDS_SEGMENT;
+    fresh->next = pids->used;
+    pids->used += count < left ? count : left;
+    fresh->end = pids->used;
+    return MESH_OK;
+}
+
+int pids_take(struct pids *pids, struct pids_cache *cache, uint32_t *slot)
+{
+    enum { BATCH = 64 };
+    struct pids_cache one = {0, 0}, *fresh = cache != NULL ? cache : &one;
     int rc = MESH_OK;
-    spin_lock(&pids->lock);
-    if (pids->free != 0) {
-        *slot = pids->free - 1;
-        pids->free = atomic_load_explicit(&pids_slot(pids, *slot)->stripe, memory_order_relaxed);
-    } else {
-        rc = extend(pids);
-        if (rc == MESH_OK)
-            *slot = pids->used++;
+    if (fresh->next == fresh->end) {
+        spin_lock(&pids->lock);
+        if (pids->free != 0) {
+            *slot = pids->free - 1;
+            pids->free = atomic_load_explicit(&pids_slot(pids, *slot)->stripe, memory_order_relaxed);
+            spin_unlock(&pids->lock);
+            return MESH_OK;
+        }
+        rc = carve(pids, cache != NULL ? BATCH : 1, fresh);
+        spin_unlock(&pids->lock);
     }
-    spin_unlock(&pids->lock);
+    if (rc == MESH_OK)
+        *slot = fresh->next++;
     return rc;
 }
 

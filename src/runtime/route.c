@@ -181,7 +181,7 @@ static int activate(struct runtime *rt, struct worker *w, struct route *r, uint6
     struct actor *a = NULL;
     if (rc == MESH_OK) {
         a = create(r->class, r->id, phash2_range(r->id, r->class->capability->shards));
-        rc = a == NULL ? MESH_ENOMEM : pids_take(&rt->pids, &a->slot);
+        rc = a == NULL ? MESH_ENOMEM : pids_take(&rt->pids, w != NULL ? &w->slots : NULL, &a->slot);
     }
     if (rc != MESH_OK) {
         free(a);

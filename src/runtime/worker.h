@@ -25,6 +25,7 @@
 #include "runtime/context.h"
 #include "runtime/crash.h"
 #include "runtime/message.h"
+#include "runtime/pids.h"
 #include "runtime/stack.h"
 #include "runtime/wheel.h"
 
@@ -174,6 +175,7 @@ struct worker {
     uint32_t index;
     _Atomic uint32_t suspended; /* coroutines in waiting; read by others */
     struct message_cache messages;
+    struct pids_cache slots;
     struct coroutine *cache;
     uint32_t cached;
     struct coroutine *ready, **ready_tail;
