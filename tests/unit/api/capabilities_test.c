@@ -24,9 +24,9 @@ static void check_all(const char *expected)
     mesh_names *names = NULL;
     char text[200] = "";
     assert_int_equal(mesh_all_capabilities(node, &names), MESH_OK);
-    for (size_t i = 0; i < names->count; i++) {
-        strcat(text, i > 0 ? " " : "");
-        strcat(text, names->name[i]);
+    for (size_t i = 0, len = 0; i < names->count; i++) {
+        len += (size_t)snprintf(text + len, sizeof text - len, "%s%s", i > 0 ? " " : "", names->name[i]);
+        assert_true(len < sizeof text);
     }
     assert_string_equal(text, expected);
     mesh_names_free(names);
