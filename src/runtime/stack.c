@@ -15,7 +15,6 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -44,12 +43,12 @@ static size_t chunk_limit(const struct stack_pool *pool)
     return (pool->max + CHUNK_STACKS - 1) / CHUNK_STACKS;
 }
 
-/* Whether the kernel refuses to read at an address, asked without a fault of our own: a system call that reads there
- * gives EFAULT. The mask is all zero, so nothing becomes blocked where the page can be read. */
-static bool is_guarded(const void *page)
+/* Whether the kernel refuses to write at an address, asked without a fault of our own: a system call that writes there
+ * gives EFAULT. It has to be one whose buffer tools such as valgrind do not touch themselves. */
+static bool is_guarded(void *page)
 {
     errno = 0;
-    return syscall(SYS_rt_sigprocmask, SIG_BLOCK, page, NULL, _NSIG / 8) == -1 && errno == EFAULT;
+    return syscall(SYS_getrandom, page, 1, 0) == -1 && errno == EFAULT;
 }
 
 /* Asks the kernel by trying it on a page that is thrown away, and looks at the result: emulators such as qemu-user
