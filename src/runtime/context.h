@@ -1,4 +1,4 @@
-/* Switching between stacks: the assembly of Boost.Context, called from C, and announced to the sanitizers.
+/* Switching between stacks, announced to the sanitizers. The few instructions of each processor are in switch_*.h.
  *
  * A context is one side of a switch: a coroutine on a stack of its own, or the stack that a thread came with. Exactly
  * one thread uses a context at a time, but not always the same: a coroutine suspended on one thread may be resumed by
@@ -11,7 +11,7 @@
  * through a noinline function; save and restore errno itself; hold no mutex and no lock across the switch. Signal
  * masks are not switched. The floating point control words (rounding mode, exception masks) are on x86-64, where they
  * belong to the context; on aarch64 FPCR is left alone and belongs to the thread, so that code which changes the
- * rounding mode there puts it back before it switches. CONTEXT_SWITCHES_ROUNDING tells. */
+ * rounding mode there puts it back before it switches. SWITCH_CONTROLS_ROUNDING tells. */
 #ifndef RUNTIME_CONTEXT_H
 #define RUNTIME_CONTEXT_H
 
@@ -20,9 +20,11 @@
 #include "runtime/stack.h"
 
 #if defined(__x86_64__)
-#define CONTEXT_SWITCHES_ROUNDING 1
+#include "runtime/switch_x86_64.h"
+#elif defined(__aarch64__)
+#include "runtime/switch_aarch64.h"
 #else
-#define CONTEXT_SWITCHES_ROUNDING 0
+#error "no switch between stacks for this processor: see switch_x86_64.h for what it takes"
 #endif
 
 /* The one place that asks which sanitizer is on. */
@@ -44,25 +46,16 @@
 #include <sanitizer/tsan_interface.h>
 #endif
 
-/* Boost.Context's own, see boost/context/detail/fcontext.hpp: jump_fcontext suspends the caller and resumes `to`, whose
- * own jump returns the caller's suspension point and data. */
-struct transfer {
-    void *context;
-    void *data;
-};
-extern struct transfer jump_fcontext(void *to, void *data);
-extern void *make_fcontext(void *stack_top, size_t size_bytes, void (*entry)(struct transfer));
-
 /* What a coroutine runs. data is what the first switch to it carried. It must not return: it leaves for the last time
  * by context_exit, or stays suspended for ever. */
 typedef void context_entry(void *arg, void *data);
 
-/* Fields are private to this module. While a context is suspended, point says where; it is written by the side that is
- * switched to, on the same thread, before that side does anything else. */
+/* Fields are private to this module. While a context is suspended, point says where it goes on; it is written by the
+ * context itself before it leaves. */
 struct context {
-    void *point;          /* NULL while it runs */
-    struct context *peer; /* who switched to it last */
-    void *data;           /* what that switch carried */
+    struct switch_point point; /* first; its pc is NULL while the context runs */
+    struct context *peer;      /* who switched to it last */
+    void *data;                /* what that switch carried */
     context_entry *entry;
     void *arg;
     struct stack *stack; /* NULL: a thread's own */
@@ -102,28 +95,29 @@ __attribute__((always_inline)) static inline void context_leave(struct context *
     (void)last;
 }
 
-/* Ends a switch on the side that was switched to; t is what its jump returned. */
-static inline void *context_arrive(struct context *self, struct transfer t)
+/* Ends a switch on the side that was switched to. */
+static inline void *context_arrive(struct context *self)
 {
     struct context *peer = self->peer;
+    switch_arrive(&self->point, &peer->point);
 #if defined(CONTEXT_ASAN)
     /* Tells the bounds of the stack that was left: the only source for those of a thread's own stack. */
     __sanitizer_finish_switch_fiber(self->fake_stack, &peer->low, &peer->size_bytes);
 #endif
-    peer->point = t.context;
     return self->data;
 }
 
 /* Suspends from, which must be the running context, and resumes to, which must be suspended or fresh. Returns when
  * somebody switches to from again, with the data of that switch. Read the hazards at the top of this file. */
-static inline void *context_switch(struct context *from, struct context *to, void *data)
+__attribute__((always_inline)) static inline void *context_switch(struct context *from, struct context *to, void *data)
 {
-    void *point = to->point;
-    to->point = NULL; /* a second resume would crash at once, not corrupt */
+    void *pc = to->point.pc;
+    to->point.pc = NULL; /* a second resume would crash at once, not corrupt */
     to->peer = from;
     to->data = data;
     context_leave(from, to, false);
-    return context_arrive(from, jump_fcontext(point, to));
+    switch_stack(&from->point, &to->point, pc);
+    return context_arrive(from);
 }
 
 /* The last switch of a coroutine: like context_switch, but from is not resumed any more and waits for its

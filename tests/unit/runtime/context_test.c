@@ -288,11 +288,11 @@ static void the_rounding_mode_belongs_to_the_context_or_the_thread(void **state)
     assert_non_null(a.stack);
     context_init(&a.context, a.stack, round_down, &a);
     adder_send(&a, 1);
-    assert_int_equal(fegetround(), CONTEXT_SWITCHES_ROUNDING ? FE_TONEAREST : FE_DOWNWARD);
-    if (!CONTEXT_SWITCHES_ROUNDING)
+    assert_int_equal(fegetround(), SWITCH_CONTROLS_ROUNDING ? FE_TONEAREST : FE_DOWNWARD);
+    if (!SWITCH_CONTROLS_ROUNDING)
         fesetround(FE_TONEAREST);
     adder_send(&a, 1);
-    assert_int_equal(a.ended, CONTEXT_SWITCHES_ROUNDING);
+    assert_int_equal(a.ended, SWITCH_CONTROLS_ROUNDING);
     assert_int_equal(fegetround(), FE_TONEAREST);
     adder_fini(&a);
     context_fini(&thread);
