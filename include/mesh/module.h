@@ -33,10 +33,10 @@ typedef struct mesh_from {
 /* Set size to sizeof(mesh_module). Only name is needed; a missing handle_call drops the call (MESH_ENOREPLY), a
  * missing handle_cast or handle_info ignores the message.
  *
- * state points to state_size bytes, zeroed before init, aligned as by malloc, the process's own until terminate.
- * Terms given to a handler are valid until it returns, also while it is suspended; mesh_term_keep copies what must
- * live longer. A handler returns MESH_OK; any other value (mesh_crash helps to give a reason) is a crash: the process
- * ends, its callers get MESH_ECRASHED, the next call starts a fresh one. No other process notices. */
+ * state points to state_size bytes, zeroed before init, aligned for any type of that size, the process's own until
+ * terminate. Terms given to a handler are valid until it returns, also while it is suspended; mesh_term_keep copies
+ * what must live longer. A handler returns MESH_OK; any other value (mesh_crash helps to give a reason) is a crash: the
+ * process ends, its callers get MESH_ECRASHED, the next call starts a fresh one. No other process notices. */
 typedef struct mesh_module {
     size_t size;
     const char *name;  /* 1 to 248 characters of UTF-8: "Counter", or "MyApp.Counter" to answer for that module in

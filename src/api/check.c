@@ -27,13 +27,13 @@ int check_module_name(const char *name)
     return check_text(name, 248);
 }
 
-int check_term(mesh_term term, size_t max_bytes, size_t *offset)
+int check_term_slow(mesh_term term, size_t max_bytes, size_t *offset)
 {
     if (term.data == NULL)
-        return term.len == 0 ? MESH_OK : MESH_EBADTERM;
+        return MESH_EBADTERM;
     if (term.len > max_bytes)
         return MESH_ETOOBIG;
-    if (term.owner == MESH_TERM_SOUND || quick_check(term.data, term.len))
+    if (quick_check(term.data, term.len))
         return MESH_OK;
     const mesh_limits limits = {.bytes = max_bytes};
     return mesh_term_check(term.data, term.len, &limits, offset);

@@ -1,13 +1,15 @@
 /* One running process, its class and its shard.
  *
- * The inbox is one word that is also the schedule: NULL says idle, INBOX_RUNNING says that somebody has the run right
- * and nothing waits, anything else is the newest of a chain of messages (and somebody has the run right, or the actor
- * is queued to be run). Whoever turns NULL into something else has the run right, or queues the actor; only the holder
- * of the run right handles messages, and only it turns the word back to NULL. So handlers of one actor never overlap,
- * and a call to an idle actor takes the run right without queueing anything.
+ * The inbox is one word that is also the schedule: INBOX_IDLE, INBOX_RUNNING when somebody has the run right and
+ * nothing waits, else the newest of a chain of messages (and somebody has the run right, or the actor is queued to be
+ * run). Whoever turns INBOX_IDLE into something else has the run right, or queues the actor; only the holder of the run
+ * right handles messages, and only it turns the word back to INBOX_IDLE. So handlers of one actor never overlap, and a
+ * call to an idle actor takes the run right without queueing anything.
  *
  * Messages are pushed under the lock of the actor's stripe in the id table, and an actor leaves the table under the
- * same lock, when its inbox is INBOX_RUNNING: nobody pushes to an actor that is gone. */
+ * same lock, when its inbox is INBOX_RUNNING: nobody pushes to an actor that is gone. The run right of an idle actor
+ * may be taken without the lock (route.c): the memory of a small actor stays an actor's, with an inbox that is 0 while
+ * none lives there (slab.h), and whoever has the run right of an actor keeps it from leaving. */
 #ifndef RUNTIME_ACTOR_H
 #define RUNTIME_ACTOR_H
 
@@ -56,7 +58,9 @@ struct class
 {
     struct capability *capability;
     const struct module *module;
-    uint64_t salt; /* enters the hash of an id */
+    uint64_t salt;     /* enters the hash of an id */
+    uint32_t state_at; /* where in an actor the state begins, and behind it the id */
+    uint32_t id_at;
     uint32_t index;
     uint32_t max_mailbox;
     uint32_t idle_timeout_ms; /* MESH_NEVER: never */
@@ -92,16 +96,36 @@ struct actor {
 };
 
 #define INBOX_RUNNING ((struct message *)1)
+#define INBOX_IDLE ((struct message *)2)
 
-/* State follows the struct, the id the state. */
+static inline bool inbox_is_empty(const struct message *inbox)
+{
+    return (uintptr_t)inbox <= (uintptr_t)INBOX_IDLE;
+}
+
+/* State follows the struct, the id the state. A type that has to be aligned to 16 has a size that is a multiple of it:
+ * only such states need the padding. */
+static inline void class_lay_out(struct class *class)
+{
+    size_t size = class->module->ops.state_size;
+    class->state_at =
+        (uint32_t)(size % 16 != 0 || size == 0 ? sizeof(struct actor) : (sizeof(struct actor) + 15) / 16 * 16);
+    class->id_at = class->state_at + (uint32_t)size;
+}
+
 static inline void *actor_state(struct actor *a)
 {
-    return (char *)a + ((sizeof(struct actor) + 15) & ~(size_t)15);
+    return (char *)a + a->class->state_at;
+}
+
+static inline size_t actor_bytes(const struct class *class, size_t id_len)
+{
+    return class->id_at + id_len;
 }
 
 static inline char *actor_id(struct actor *a)
 {
-    return (char *)actor_state(a) + a->class->module->ops.state_size;
+    return (char *)a + a->class->id_at;
 }
 
 static inline uint64_t actor_number(const struct actor *a)
@@ -114,11 +138,11 @@ static inline struct row *actor_row(const struct actor *a)
     return &a->class->capability->rows[a->shard];
 }
 
-/* Takes the run right of an idle actor. Caller holds the stripe lock. Acquire: pairs with the release in actor_rest,
- * so that what the last handler wrote is visible. */
+/* Takes the run right of an idle actor. Acquire: pairs with the release in actor_rest, so that what the last handler
+ * wrote is visible. */
 static inline bool actor_acquire(struct actor *a)
 {
-    struct message *idle = NULL;
+    struct message *idle = INBOX_IDLE;
     return atomic_compare_exchange_strong_explicit(&a->inbox, &idle, INBOX_RUNNING, memory_order_acquire,
                                                    memory_order_relaxed);
 }
@@ -129,10 +153,10 @@ static inline bool actor_push(struct actor *a, struct message *m)
 {
     struct message *head = atomic_load_explicit(&a->inbox, memory_order_relaxed);
     do {
-        m->post.next = head == INBOX_RUNNING ? NULL : (struct post *)head;
+        m->post.next = inbox_is_empty(head) ? NULL : (struct post *)head;
     } while (!atomic_compare_exchange_weak_explicit(&a->inbox, &head, m, memory_order_acq_rel, memory_order_relaxed));
     atomic_fetch_add_explicit(&a->queued, 1, memory_order_relaxed);
-    return head == NULL;
+    return head == INBOX_IDLE;
 }
 
 /* Moves the inbox to pending, oldest first; pending must be empty. Run right. */
@@ -167,7 +191,7 @@ static inline struct message *actor_next(struct actor *a)
 static inline bool actor_rest(struct actor *a)
 {
     struct message *running = INBOX_RUNNING;
-    return atomic_compare_exchange_strong_explicit(&a->inbox, &running, NULL, memory_order_release,
+    return atomic_compare_exchange_strong_explicit(&a->inbox, &running, INBOX_IDLE, memory_order_release,
                                                    memory_order_relaxed);
 }
 

@@ -96,6 +96,8 @@ static void deliver_home(struct worker *w, struct message *m)
     } else if (m->waiter == WAITER_DONE) {
         wheel_remove(&w->deadlines, &m->deadline.timer);
         queue_completion(w, m);
+    } else if (m->coroutine != NULL && m->handed) {
+        coroutine_resume_next(w, m->coroutine);
     } else if (m->coroutine != NULL) {
         coroutine_resume(w, m->coroutine, MESH_OK);
     } else {
@@ -209,7 +211,7 @@ static void answer(struct runtime *rt, struct worker *w, struct message *m, int 
     m->error = error;
     m->reply = *value;
     if (value->data != NULL && value->block == NULL) {
-        memcpy(m->inline_reply, value->data, value->len);
+        copy_few(m->inline_reply, value->data, value->len);
         m->reply.data = m->inline_reply;
     }
     deliver(rt, w, m);
@@ -306,12 +308,11 @@ static uint64_t deadline_of(uint64_t now_ns, uint32_t timeout_ms)
     return now_ns + (uint64_t)(timeout_ms != 0 ? timeout_ms : MESH_DEFAULT_TIMEOUT_MS) * 1000000;
 }
 
-/* A message from a request and where it is to go. w: the running worker or NULL. */
-static int make(struct runtime *rt, struct worker *w, const mesh_request *request, enum message_kind kind,
+/* A message from a request and where it is to go. w: the running worker or NULL. direct: see struct route. */
+static int make(struct runtime *rt, struct worker *w, const mesh_request *request, enum message_kind kind, bool direct,
                 struct route *r)
 {
-    r->actor = NULL;
-    r->direct = false;
+    r->direct = direct;
     r->id = request->id;
     r->init_arg = request->init_arg;
     int rc = runtime_class(rt, w, request->module, request->capability, &r->class);
@@ -409,26 +410,27 @@ static int call_suspended(struct runtime *rt, struct worker *w, struct coroutine
     struct message *m = r->message;
     r->direct = w->streak < STREAK_MAX || atomic_load_explicit(&w->queue.count, memory_order_relaxed) == 0;
     int rc = c->self.actor != NULL ? announce_wait(w, c, m) : MESH_OK;
+    c->call = m;
+    c->wait_deadline_ns = m->deadline_ns;
+    c->since_ns = m->since_ns;
+    c->on_class = r->class;
+    c->on_id = r->id;
     if (rc == MESH_OK)
         rc = route_to_id(rt, w, r);
     if (rc == MESH_OK) {
+        m->handed = r->actor != NULL;
         if (r->actor != NULL) {
             w->handover_actor = r->actor;
             w->handover_message = m;
             w->streak++;
         }
-        c->call = m;
-        c->wait_deadline_ns = m->deadline_ns;
-        c->since_ns = m->since_ns;
-        c->on_class = r->class;
-        c->on_id = r->id;
         coroutine_suspend(w, c, WAIT_CALL);
-        c->call = NULL;
         rc = c->outcome;
     } else {
         unmake(rt, w, m);
         refused(rt, w, r->class, rc);
     }
+    c->call = NULL;
     if (c->self.actor != NULL)
         end_wait(c);
     return rc;
@@ -451,7 +453,7 @@ static int call_in_coroutine(struct runtime *rt, struct worker *w, struct corout
     if (!coroutine_reserve(w))
         return MESH_ESUSPENDED;
     struct route r;
-    int rc = make(rt, w, request, MESSAGE_CALL, &r);
+    int rc = make(rt, w, request, MESSAGE_CALL, true, &r);
     if (rc != MESH_OK)
         return rc;
     struct message *m = r.message;
@@ -519,7 +521,7 @@ static bool wait_in_thread(struct runtime *rt, struct message *m, bool poll)
 static int call_and_wait(struct runtime *rt, const mesh_request *request, uint64_t latest_ns, mesh_result *result)
 {
     struct route r;
-    int rc = make(rt, NULL, request, MESSAGE_CALL, &r);
+    int rc = make(rt, NULL, request, MESSAGE_CALL, false, &r);
     if (rc != MESH_OK)
         return rc;
     struct message *m = r.message;
@@ -648,8 +650,9 @@ int call_cast(struct runtime *rt, const mesh_request *request)
     struct worker *w = worker_enter();
     struct worker *mine = w != NULL && w->runtime == rt ? w : NULL;
     struct route r;
-    int rc = atomic_load_explicit(&rt->stopping, memory_order_relaxed) ? MESH_ESTOPPING
-                                                                       : make(rt, mine, request, MESSAGE_CAST, &r);
+    int rc = atomic_load_explicit(&rt->stopping, memory_order_relaxed)
+                 ? MESH_ESTOPPING
+                 : make(rt, mine, request, MESSAGE_CAST, false, &r);
     if (rc == MESH_OK) {
         rc = route_to_id(rt, mine, &r);
         if (rc != MESH_OK) {
@@ -688,8 +691,9 @@ int call_async(struct runtime *rt, const mesh_request *request, mesh_done_fn don
     struct worker *w = worker_enter();
     struct worker *mine = w != NULL && w->runtime == rt ? w : NULL;
     struct route r;
-    int rc = atomic_load_explicit(&rt->stopping, memory_order_relaxed) ? MESH_ESTOPPING
-                                                                       : make(rt, mine, request, MESSAGE_CALL, &r);
+    int rc = atomic_load_explicit(&rt->stopping, memory_order_relaxed)
+                 ? MESH_ESTOPPING
+                 : make(rt, mine, request, MESSAGE_CALL, false, &r);
     if (rc == MESH_OK) {
         struct message *m = r.message;
         uint32_t turn = atomic_fetch_add_explicit(&rt->next, mine == NULL, memory_order_relaxed);

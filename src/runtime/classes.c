@@ -132,6 +132,7 @@ static int make(struct runtime *rt, uint64_t hash, const char *module, const cha
         c->module = m;
         c->index = atomic_load_explicit(&rt->class_count, memory_order_relaxed);
         c->salt = hash;
+        class_lay_out(c);
         set_limits(rt, c);
         c->next = atomic_load_explicit(&rt->buckets[hash % CLASS_BUCKETS], memory_order_relaxed);
         rt->class_by_index[c->index] = c;

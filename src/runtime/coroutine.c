@@ -101,7 +101,7 @@ void coroutine_cache_trim(struct worker *w, uint32_t keep)
 /* ---- Switching ---- */
 
 /* From the running coroutine to another, or (NULL) to the thread's own stack. */
-static void go(struct worker *w, struct coroutine *from, struct coroutine *to)
+__attribute__((always_inline)) static inline void go(struct worker *w, struct coroutine *from, struct coroutine *to)
 {
     struct seat *seat = atomic_load_explicit(&w->seat, memory_order_relaxed);
     seat->running = to;
@@ -230,17 +230,37 @@ void coroutine_suspend(struct worker *w, struct coroutine *c, enum wait_kind wai
     store_errno(saved);
 }
 
-void coroutine_resume(struct worker *w, struct coroutine *c, int outcome)
+static bool make_ready(struct worker *w, struct coroutine *c, int outcome)
 {
     if (c->ready)
-        return;
+        return false;
     c->ready = true;
     c->outcome = outcome;
     if (c->armed)
         wheel_remove(&w->deadlines, &c->deadline.timer);
+    return true;
+}
+
+void coroutine_resume(struct worker *w, struct coroutine *c, int outcome)
+{
+    if (!make_ready(w, c, outcome))
+        return;
     c->next = NULL;
     *w->ready_tail = c;
     w->ready_tail = &c->next;
+}
+
+void coroutine_resume_next(struct worker *w, struct coroutine *c)
+{
+    if (w->burst++ >= STREAK_MAX) {
+        w->burst = 0;
+        coroutine_resume(w, c, MESH_OK);
+    } else if (make_ready(w, c, MESH_OK)) {
+        c->next = w->ready;
+        if (w->ready == NULL)
+            w->ready_tail = &c->next;
+        w->ready = c;
+    }
 }
 
 void coroutine_arm_waits(struct worker *w)

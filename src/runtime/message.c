@@ -88,16 +88,14 @@ static void push(struct message_pool *pool, struct message_cache *cache, struct 
         spin_unlock(&pool->lock);
 }
 
-/* Only what somebody reads without having written it. The payloads were dropped by message_put; the ticket goes on
- * counting. */
+/* Only what somebody reads without having written it. The blocks of the payloads were dropped by message_put; the
+ * ticket goes on counting. */
 static inline void reset(struct message *m)
 {
-    m->post.deliver = NULL;
-    m->by_link = false;
-    m->by_pid = false;
-    m->deadline_ns = 0;
-    m->from = 0;
-    m->ref = 0;
+    m->by_link = m->by_pid = m->local = m->handed = false;
+    m->completing = m->expired = m->answered = m->finished = false;
+    m->body.data = m->init_arg.data = m->reply.data = NULL;
+    m->deadline_ns = m->from = m->ref = 0;
     m->error = 0;
     m->home = NULL;
     m->coroutine = NULL;
@@ -105,8 +103,6 @@ static inline void reset(struct message *m)
     m->done_context = NULL;
     m->held_next = NULL;
     m->pid = 0;
-    m->local = false;
-    m->completing = m->expired = m->answered = m->finished = false;
     atomic_store_explicit(&m->refs, 1, memory_order_relaxed);
 }
 
@@ -134,11 +130,17 @@ struct message *message_get(struct message_pool *pool, struct message_cache *cac
     return m;
 }
 
-void message_put(struct message_pool *pool, struct message_cache *cache, struct message *m)
+static void drop_payloads(struct message *m)
 {
     payload_drop(&m->body);
     payload_drop(&m->init_arg);
     payload_drop(&m->reply);
+}
+
+void message_put(struct message_pool *pool, struct message_cache *cache, struct message *m)
+{
+    if (m->body.block != NULL || m->init_arg.block != NULL || m->reply.block != NULL)
+        drop_payloads(m);
     if (m->chain_count > 1)
         free(m->chain);
     m->chain_count = 0;

@@ -15,6 +15,7 @@
 
 #include <mesh/call.h>
 
+#include "base/copy.h"
 #include "base/lock.h"
 #include "runtime/wheel.h"
 #include "term/block.h"
@@ -59,7 +60,7 @@ enum message_waiter {
     WAITER_DONE,      /* a function, run by the home worker */
 };
 
-enum { MESSAGE_INLINE = 64, MESSAGE_CHAIN_MAX = 16 };
+enum { MESSAGE_INLINE = COPY_FEW_MAX, MESSAGE_CHAIN_MAX = 16 };
 
 /* ref of a MESSAGE_EXIT. */
 enum {
@@ -90,8 +91,19 @@ struct message {
     uint8_t kind;
     uint8_t waiter; /* of a call */
     uint8_t chain_count;
-    bool by_link; /* MESSAGE_EXIT: from a link, void when that is gone */
-    bool by_pid;  /* sent to a pid: dies with the process, while one sent to an id finds the next */
+    uint8_t debt_lock;    /* of a debt, see below */
+    uint32_t class_index; /* for statistics */
+
+    /* All false at first: together, so that one store does it. */
+    bool by_link;    /* MESSAGE_EXIT: from a link, void when that is gone */
+    bool by_pid;     /* sent to a pid: dies with the process, while one sent to an id finds the next */
+    bool local;      /* both sides run on one worker: refs need no atomic read-modify-write */
+    bool handed;     /* WAITER_COROUTINE: the process runs next, without a queue; home worker only */
+    bool completing; /* WAITER_DONE: on the home worker's list, or past it */
+    bool expired;    /* … because its deadline passed */
+    bool answered;   /* … and the answer came before the list was worked through */
+    bool finished;   /* … or will come after it: its delivery releases the caller's share */
+
     struct payload body;
     struct payload init_arg;
     uint64_t deadline_ns;        /* 0: none */
@@ -116,19 +128,12 @@ struct message {
     uint64_t since_ns;         /* when the call was made */
     struct message *held_next; /* results that a handler has not released */
     uint64_t pid;              /* number of the process that took the call, 0: none did; or that it was sent to */
-    uint32_t class_index;      /* for statistics */
-    bool completing;           /* WAITER_DONE: on the home worker's list, or past it */
-    bool expired;              /* … because its deadline passed */
-    bool answered;             /* … and the answer came before the list was worked through */
-    bool finished;             /* … or will come after it: its delivery releases the caller's share */
 
     /* A debt: the handler returned without answering. Under runtime->debts[debt_lock]. */
     struct actor *debtor; /* NULL once the process has ended */
     struct message *debt_prev, *debt_next;
-    uint8_t debt_lock;
 
     _Atomic uint32_t refs;
-    bool local; /* both sides run on one worker: refs need no atomic read-modify-write */
 
     uint8_t inline_body[MESSAGE_INLINE];
     uint8_t inline_reply[MESSAGE_INLINE];
@@ -174,8 +179,7 @@ static inline int payload_set(struct payload *p, uint8_t *space, mesh_term term)
     p->block = NULL;
     p->len = term.len;
     p->data = term.data == NULL ? NULL : space;
-    if (term.data != NULL)
-        memcpy(space, term.data, term.len);
+    copy_few(space, term.data, term.data == NULL ? 0 : term.len);
     return MESH_OK;
 }
 

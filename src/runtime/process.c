@@ -260,7 +260,7 @@ static bool end(struct runtime *rt, struct worker *w, struct coroutine *c, struc
     call_pay_debts(rt, w, a);
     tell(rt, w, a, e->reason);
     stats_count(worker_stats(w, class->index), e->counter);
-    bool gone = route_remove(rt, a);
+    bool gone = route_remove(rt, w, a);
     if (e->failed != NULL)
         refuse(rt, w, class, e->failed, e->error, e->reason);
     while (refused != NULL) {
@@ -502,10 +502,10 @@ static bool handle_signal(struct runtime *rt, struct worker *w, struct coroutine
 }
 
 /* A message was dropped. An entry that has not begun a life, and was kept for that message, goes. */
-static bool stays(struct runtime *rt, struct actor *a)
+static bool stays(struct runtime *rt, struct worker *w, struct actor *a)
 {
     return (atomic_load_explicit(&a->flags, memory_order_relaxed) & ACTOR_FRESH) == 0 || is_waiting(a) ||
-           !route_remove(rt, a);
+           !route_remove(rt, w, a);
 }
 
 /* Handles a message. False: the actor is gone. */
@@ -515,12 +515,12 @@ static bool handle(struct worker *w, struct coroutine *c, struct actor *a, struc
     if (m->by_pid && m->pid != actor_number(a)) { /* it was sent to a life that has ended */
         uint8_t space[MESSAGE_INLINE];
         refuse(rt, w, a->class, m, MESH_ENOPROCESS, atom_term("noproc", space));
-        return stays(rt, a);
+        return stays(rt, w, a);
     }
     if (m->kind == MESSAGE_CALL && m->deadline_ns != 0 && w->now_ns > m->deadline_ns) {
         call_fail(rt, w, m, MESH_ETIMEOUT, (mesh_term){0}); /* the caller has gone: do not start what nobody awaits */
         message_unref(rt, w, m);
-        return stays(rt, a);
+        return stays(rt, w, a);
     }
     if ((atomic_load_explicit(&a->flags, memory_order_relaxed) & ACTOR_FRESH) != 0) {
         int rc = start(rt, w, c, a, m);

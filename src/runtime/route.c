@@ -1,8 +1,14 @@
 /* From an id or a pid to an actor: lookup, start, push, removal.
  *
  * The id table comes first; phash2, the row of the shard and the limits only when it has no such process. An actor is
- * pushed to, or its run right taken, under the lock of its stripe, and leaves the table under the same lock: that is
- * what keeps a found actor from being freed. */
+ * pushed to under the lock of its stripe, and leaves the table under the same lock: that is what keeps a found actor
+ * from being freed.
+ *
+ * A call that hands over to an idle actor needs neither the table nor its lock if the worker has been there before.
+ * Each worker keeps hints, where it found an actor under a cheap hash of class and id. An actor that a hint leads to
+ * may be gone, and another live in its memory: so its run right is taken first, which only an idle, living actor gives
+ * (slab.h), and then it is asked who it is. If it is another, the run right is given back. The hash of the hints is not
+ * keyed: who can choose ids that collide makes hints useless to himself, and nothing else. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -46,6 +52,74 @@ static inline uint64_t hash_of(const struct runtime *rt, const struct class *cla
     return siphash13(key, id.data, id.len);
 }
 
+/* ---- Hints ---- */
+
+static inline uint64_t hint_hash(const struct class *class, mesh_bytes id)
+{
+    uint64_t x = 0, y = 0;
+    const uint8_t *data = id.data;
+    if (id.len >= 8) {
+        memcpy(&x, data, 8);
+        memcpy(&y, data + id.len - 8, 8);
+    } else if (id.len >= 4) {
+        memcpy(&x, data, 4);
+        memcpy(&y, data + id.len - 4, 4);
+    } else {
+        x = (uint64_t)data[0] | (uint64_t)data[id.len / 2] << 8 | (uint64_t)data[id.len - 1] << 16;
+    }
+    x = (x ^ class->salt) * 0x9e3779b97f4a7c15U;
+    y = (y ^ id.len) * 0xd1b54a32d192ed03U;
+    x ^= y << 32 | y >> 32;
+    x ^= x >> 29;
+    return x * 0xbf58476d1ce4e5b9U;
+}
+
+static inline uint64_t *hint_set(struct worker *w, uint64_t hash)
+{
+    return w->hints[(hash >> 32) % HINT_SETS];
+}
+
+static inline uint64_t hint_tag(uint64_t hash)
+{
+    return hash >> TABLE_POINTER_BITS << TABLE_POINTER_BITS;
+}
+
+static inline struct actor *hint_find(struct worker *w, uint64_t hash)
+{
+    const uint64_t *set = hint_set(w, hash);
+    uint64_t tag = hint_tag(hash);
+    for (int way = 0; way < HINT_WAYS; way++)
+        if ((set[way] ^ tag) >> TABLE_POINTER_BITS == 0 && set[way] != tag)
+            return (struct actor *)(uintptr_t)(set[way] ^ tag);
+    return NULL;
+}
+
+/* Only of small actors: the memory of others may become something else. */
+static inline void hint_note(struct worker *w, uint64_t hash, struct actor *a)
+{
+    uint64_t *set = hint_set(w, hash), hint = hint_tag(hash) | (uint64_t)(uintptr_t)a;
+    if (set[0] == hint || actor_bytes(a->class, a->id_len) > SLAB_MAX_BYTES)
+        return;
+    set[1] = set[0];
+    set[0] = hint;
+}
+
+/* The run right of the actor that a hint led to, if it is idle and the right one. */
+static inline bool acquire_known(struct runtime *rt, struct worker *w, struct route *r)
+{
+    struct actor *a = r->known;
+    const struct wanted want = {r->class, r->id};
+    if (!actor_acquire(a))
+        return false;
+    if (is_wanted(&a->entry, &want)) {
+        r->actor = a;
+        return true;
+    }
+    if (!actor_rest(a))
+        worker_queue(rt, w, (struct work){.actor = a});
+    return false;
+}
+
 /* The receiver is suspended in a call that led to this one. Stripe lock. */
 static bool is_cycle(struct runtime *rt, struct actor *a, const struct message *m)
 {
@@ -85,19 +159,36 @@ static int hand_over(struct runtime *rt, struct actor *a, struct route *r, bool 
     return rc;
 }
 
-/* A new actor outside of all tables. NULL: no memory. */
-static struct actor *create(const struct class *class, mesh_bytes id, uint32_t shard)
+static struct slab_cache *cells_of(struct worker *w)
 {
-    size_t state_at = (sizeof(struct actor) + 15) & ~(size_t)15;
-    struct actor *a = calloc(1, state_at + class->module->ops.state_size + id.len);
+    return w != NULL ? &w->cells : NULL;
+}
+
+/* A new actor outside of all tables. NULL: no memory. The inbox is 0, and others may look at it while this is made. */
+static struct actor *create(struct runtime *rt, struct worker *w, const struct class *class, mesh_bytes id,
+                            uint32_t shard)
+{
+    size_t bytes = actor_bytes(class, id.len);
+    struct actor *a = bytes <= SLAB_MAX_BYTES ? slab_get(&rt->cells, cells_of(w), bytes) : calloc(1, bytes);
     if (a == NULL)
         return NULL;
+    size_t after = offsetof(struct actor, inbox) + sizeof a->inbox;
+    memset((char *)a + after, 0, class->id_at - after);
     a->class = (struct class *)class;
     a->shard = (uint16_t)shard;
     a->id_len = (uint16_t)id.len;
-    atomic_init(&a->flags, ACTOR_FRESH);
+    atomic_store_explicit(&a->flags, ACTOR_FRESH, memory_order_relaxed);
     memcpy(actor_id(a), id.data, id.len);
     return a;
+}
+
+static void discard(struct runtime *rt, struct worker *w, struct actor *a)
+{
+    size_t bytes = actor_bytes(a->class, a->id_len);
+    if (bytes <= SLAB_MAX_BYTES)
+        slab_put(&rt->cells, cells_of(w), a, bytes);
+    else
+        free(a);
 }
 
 /* Row lock inside. */
@@ -159,10 +250,12 @@ static int enter(struct runtime *rt, struct table_stripe *stripe, uint64_t hash,
     atomic_store_explicit(&slot->actor, a, memory_order_relaxed);
     atomic_store_explicit(&slot->stripe, (uint32_t)(stripe - rt->table.stripes), memory_order_release);
     if (r->direct) {
-        atomic_store_explicit(&a->inbox, INBOX_RUNNING, memory_order_relaxed);
+        atomic_store_explicit(&a->inbox, INBOX_RUNNING, memory_order_release);
         r->actor = a;
     } else {
-        actor_push(a, r->message);
+        r->message->post.next = NULL;
+        atomic_store_explicit(&a->queued, 1, memory_order_relaxed);
+        atomic_store_explicit(&a->inbox, r->message, memory_order_release);
     }
     return MESH_OK;
 }
@@ -180,11 +273,12 @@ static int activate(struct runtime *rt, struct worker *w, struct route *r, uint6
         rc = payload_set_slow(&r->message->init_arg, r->init_arg);
     struct actor *a = NULL;
     if (rc == MESH_OK) {
-        a = create(r->class, r->id, phash2_range(r->id, r->class->capability->shards));
+        a = create(rt, w, r->class, r->id, phash2_range(r->id, r->class->capability->shards));
         rc = a == NULL ? MESH_ENOMEM : pids_take(&rt->pids, w != NULL ? &w->slots : NULL, &a->slot);
     }
     if (rc != MESH_OK) {
-        free(a);
+        if (a != NULL)
+            discard(rt, w, a);
         atomic_fetch_sub_explicit(&rt->live, 1, memory_order_relaxed);
         return rc;
     }
@@ -204,7 +298,7 @@ static int activate(struct runtime *rt, struct worker *w, struct route *r, uint6
     table_unlock(stripe);
     if (!used) {
         pids_give(&rt->pids, a->slot);
-        free(a);
+        discard(rt, w, a);
         atomic_fetch_sub_explicit(&rt->live, 1, memory_order_relaxed);
     }
     if (queue)
@@ -212,34 +306,47 @@ static int activate(struct runtime *rt, struct worker *w, struct route *r, uint6
     return rc;
 }
 
-void route_prepare(struct runtime *rt, struct worker *w, struct route *r)
+static void prepare_lookup(struct runtime *rt, struct route *r)
 {
     r->hash = hash_of(rt, r->class, r->id);
-    /* The stripe and the actor are mostly in the cache of another core, or in none. They come while the message is
-     * made. To prefetch an address that is no longer valid does nothing. */
+    /* Mostly in the cache of another core, or in none. It comes while the message is made. */
     __builtin_prefetch(table_stripe(&rt->table, r->hash), 1);
-    if (w != NULL) {
-        uintptr_t hint = (uintptr_t)w->hints[r->hash % HINTS];
-        __builtin_prefetch((const void *)hint, 1);
-        __builtin_prefetch((const void *)(hint + 64), 1);
+}
+
+void route_prepare(struct runtime *rt, struct worker *w, struct route *r)
+{
+    r->actor = r->known = NULL;
+    if (w != NULL && r->direct) {
+        r->hint = hint_hash(r->class, r->id);
+        r->known = hint_find(w, r->hint);
+    }
+    if (r->known != NULL) {
+        __builtin_prefetch(r->known, 1);
+        __builtin_prefetch((const char *)r->known + r->class->state_at, 1);
+        __builtin_prefetch((const char *)r->known + r->class->id_at + r->id.len - 1);
+    } else {
+        prepare_lookup(rt, r);
     }
 }
 
 int route_to_id(struct runtime *rt, struct worker *w, struct route *r)
 {
-    uint64_t hash = r->hash;
-    struct table_stripe *stripe = table_stripe(&rt->table, hash);
+    if (r->known != NULL) {
+        if (r->direct && acquire_known(rt, w, r))
+            return MESH_OK;
+        prepare_lookup(rt, r);
+    }
+    struct table_stripe *stripe = table_stripe(&rt->table, r->hash);
     struct wanted want = {r->class, r->id};
     bool queue = false;
-    r->actor = NULL;
     table_lock(stripe);
-    struct actor *a = (struct actor *)table_find(stripe, hash, is_wanted, &want);
+    struct actor *a = (struct actor *)table_find(stripe, r->hash, is_wanted, &want);
     int rc = a != NULL ? hand_over(rt, a, r, &queue) : MESH_OK;
     table_unlock(stripe);
-    if (w != NULL)
-        w->hints[hash % HINTS] = a;
     if (a == NULL)
-        return activate(rt, w, r, hash);
+        return activate(rt, w, r, r->hash);
+    if (r->actor != NULL) /* the run right keeps it from leaving */
+        hint_note(w, r->hint, a);
     if (queue)
         worker_queue(rt, w, (struct work){.actor = a});
     return rc;
@@ -299,7 +406,7 @@ static void end_life(struct runtime *rt, struct actor *a)
     atomic_store_explicit(&a->serial, serial, memory_order_relaxed);
 }
 
-bool route_remove(struct runtime *rt, struct actor *a)
+bool route_remove(struct runtime *rt, struct worker *w, struct actor *a)
 {
     uint64_t hash = hash_of(rt, a->class, (mesh_bytes){actor_id(a), a->id_len});
     struct table_stripe *stripe = table_stripe(&rt->table, hash);
@@ -317,7 +424,7 @@ bool route_remove(struct runtime *rt, struct actor *a)
     atomic_store_explicit(&slot->actor, NULL, memory_order_relaxed);
     table_unlock(stripe);
     pids_give(&rt->pids, a->slot);
-    free(a);
+    discard(rt, w, a);
     atomic_fetch_sub_explicit(&rt->live, 1, memory_order_release);
     return true;
 }

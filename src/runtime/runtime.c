@@ -30,11 +30,16 @@ uint64_t runtime_epoch(struct runtime *rt)
     return next;
 }
 
+/* What most names fit in: so many bytes are copied without a look at how many there are. */
+enum { PID_NAME_AT_ONCE = 32 };
+
 void runtime_pid(const struct runtime *rt, uint64_t number, mesh_pid *pid)
 {
     pid->number = number;
     pid->creation = rt->creation;
-    memcpy(pid->node, rt->name, rt->name_size);
+    memcpy(pid->node, rt->name, PID_NAME_AT_ONCE);
+    if (__builtin_expect(rt->name_size > PID_NAME_AT_ONCE, 0))
+        memcpy(pid->node, rt->name, rt->name_size);
 }
 
 uint64_t runtime_number(const struct runtime *rt, const mesh_pid *pid)
@@ -139,6 +144,7 @@ int runtime_init(struct runtime *rt, const mesh_node_options *options)
     rt->class_by_index = must_calloc(CLASSES_MAX, sizeof *rt->class_by_index);
     rt->shared_stats = must_calloc(CLASSES_MAX, sizeof *rt->shared_stats);
     pids_init(&rt->pids);
+    slab_init(&rt->cells, offsetof(struct actor, inbox), offsetof(struct actor, pending));
     message_pool_init(&rt->messages);
     backoff_init(&rt->backoff, rt->key);
     snapshots_init(&rt->snapshots, rt->key);
@@ -267,6 +273,7 @@ void runtime_fini(struct runtime *rt)
     if (rt->stacks.chunks != NULL)
         stack_pool_fini(&rt->stacks);
     message_pool_fini(&rt->messages);
+    slab_fini(&rt->cells);
     snapshots_fini(&rt->snapshots);
     backoff_fini(&rt->backoff);
     if (rt->table.stripes != NULL)

@@ -26,6 +26,7 @@
 #include "runtime/backoff.h"
 #include "runtime/pids.h"
 #include "runtime/shard.h"
+#include "runtime/slab.h"
 #include "runtime/snapshots.h"
 #include "runtime/stack.h"
 #include "runtime/table.h"
@@ -50,6 +51,7 @@ struct runtime {
     struct logger log;
     struct table table;
     struct pids pids;
+    struct slab_pool cells; /* of actors */
     struct message_pool messages;
     struct stack_pool stacks;
     struct threads threads; /* workers, spares and mesh_blocking */
@@ -130,13 +132,17 @@ struct route {
     struct class *class;
     mesh_bytes id;
     mesh_term init_arg;
-    uint64_t hash; /* by route_prepare */
     struct message *message;
-    bool direct;         /* in: take the run right rather than push, where possible */
+    bool direct;         /* in: take the run right rather than push, where possible. Only with a worker */
     struct actor *actor; /* out: whose run right was taken; the message was not pushed then */
+
+    /* Set by route_prepare. */
+    uint64_t hash, hint;
+    struct actor *known; /* where a hint leads, or NULL */
 };
 
-/* Computes the hash of class and id, and fetches what it leads to. Before route_to_id. w may be NULL. */
+/* Computes the hash of class and id, and fetches what it leads to. Before route_to_id. w may be NULL. direct may be
+ * taken back afterwards. */
 void route_prepare(struct runtime *rt, struct worker *w, struct route *r);
 
 /* Finds or starts the process and pushes the message, or takes its run right. The message is the actor's afterwards;
@@ -148,7 +154,7 @@ int route_to_pid(struct runtime *rt, struct worker *w, uint64_t number, struct m
 
 /* Takes an actor that ends out of the tables and frees it; false when messages wait: it then has a new life and pid,
  * and init runs before the next message. Run right. */
-bool route_remove(struct runtime *rt, struct actor *a);
+bool route_remove(struct runtime *rt, struct worker *w, struct actor *a);
 
 /* ---- call.c ---- */
 

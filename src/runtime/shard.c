@@ -117,7 +117,7 @@ static uint32_t look(struct row *row, uint32_t *place, struct seen *seen)
         struct actor *a = row->actors[--*place];
         seen[n].number = actor_number(a);
         seen[n].last_use = atomic_load_explicit(&a->last_use, memory_order_relaxed);
-        seen[n].busy = atomic_load_explicit(&a->inbox, memory_order_relaxed) != NULL;
+        seen[n].busy = atomic_load_explicit(&a->inbox, memory_order_relaxed) != INBOX_IDLE;
     }
     spin_unlock(&row->lock);
     return n;

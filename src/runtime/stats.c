@@ -24,12 +24,9 @@ static struct class_stats *shared_stats(struct runtime *rt, uint32_t class_index
     return s;
 }
 
-void stats_note(struct runtime *rt, struct worker *w, uint32_t class_index, enum counter counter)
+void stats_note_shared(struct runtime *rt, uint32_t class_index, enum counter counter)
 {
-    if (w != NULL)
-        stats_count(worker_stats(w, class_index), counter);
-    else
-        atomic_fetch_add_explicit(&shared_stats(rt, class_index)->count[counter], 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&shared_stats(rt, class_index)->count[counter], 1, memory_order_relaxed);
 }
 
 void stats_note_call(struct runtime *rt, uint32_t class_index, uint64_t ns)

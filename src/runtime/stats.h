@@ -14,8 +14,16 @@
 
 struct runtime;
 
+void stats_note_shared(struct runtime *rt, uint32_t class_index, enum counter counter);
+
 /* Counts an event of a class. w: the running worker, or NULL in any other thread. */
-void stats_note(struct runtime *rt, struct worker *w, uint32_t class_index, enum counter counter);
+static inline void stats_note(struct runtime *rt, struct worker *w, uint32_t class_index, enum counter counter)
+{
+    if (w != NULL)
+        stats_count(worker_stats(w, class_index), counter);
+    else
+        stats_note_shared(rt, class_index, counter);
+}
 
 /* Counts a call that an ordinary thread waited in for so long. */
 void stats_note_call(struct runtime *rt, uint32_t class_index, uint64_t ns);

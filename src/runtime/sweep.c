@@ -31,7 +31,7 @@ static uint32_t collect(struct row *row, uint32_t *place, uint32_t before, bool 
             limit = before;
         else if (idle == MESH_NEVER)
             continue;
-        if (atomic_load_explicit(&a->inbox, memory_order_relaxed) == NULL && (int32_t)(limit - used) > 0)
+        if (atomic_load_explicit(&a->inbox, memory_order_relaxed) == INBOX_IDLE && (int32_t)(limit - used) > 0)
             found[n++] = (struct candidate){actor_number(a), used};
     }
     spin_unlock(&row->lock);

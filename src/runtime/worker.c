@@ -374,6 +374,7 @@ void worker_fini(struct worker *w)
     worker_deliver(w); /* late answers: nobody waits for them, but they hold memory */
     coroutine_cache_trim(w, 0);
     message_cache_flush(&w->runtime->messages, &w->messages);
+    slab_cache_flush(&w->runtime->cells, &w->cells);
     uv_close((uv_handle_t *)&w->async, NULL);
     uv_close((uv_handle_t *)&w->alarm, NULL);
     uv_run(&w->loop, UV_RUN_DEFAULT);

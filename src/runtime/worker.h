@@ -26,6 +26,7 @@
 #include "runtime/crash.h"
 #include "runtime/message.h"
 #include "runtime/pids.h"
+#include "runtime/slab.h"
 #include "runtime/stack.h"
 #include "runtime/wheel.h"
 
@@ -37,7 +38,8 @@ enum {
     STREAK_MAX = 32,  /* hand-overs in a row while others wait in the run queue */
     ACTOR_BATCH = 64, /* messages of one actor before others get a turn */
     CLASS_CACHE = 64,
-    HINTS = 1024,
+    HINT_SETS = 2048, /* a power of two */
+    HINT_WAYS = 2,
     CLASSES_MAX = 4096,
     TICK_SHIFT = 27, /* last use is kept in ticks of 2^27 ns, 134 ms */
 };
@@ -175,6 +177,7 @@ struct worker {
     uint32_t index;
     _Atomic uint32_t suspended; /* coroutines in waiting; read by others */
     struct message_cache messages;
+    struct slab_cache cells;
     struct pids_cache slots;
     struct coroutine *cache;
     uint32_t cached;
@@ -183,6 +186,7 @@ struct worker {
     struct actor *handover_actor;
     struct message *handover_message;
     uint32_t streak;
+    uint32_t burst; /* callers resumed before others that were ready */
     uint32_t turns;
     struct cycles clock;
     uint64_t now_ns;           /* the last clock read */
@@ -190,7 +194,7 @@ struct worker {
     struct coroutine *waiting; /* suspended, the newest first */
     uint64_t call_counter;
     struct class_cache_entry classes[CLASS_CACHE];
-    const void *hints[HINTS]; /* by hash: where an actor was found last. Only ever prefetched: it may be gone */
+    uint64_t hints[HINT_SETS][HINT_WAYS]; /* where actors were found, the newest first: see route.c */
     _Atomic(struct class_stats *) *stats; /* CLASSES_MAX, by class index; entries appear and stay */
     struct capability *sweep_capability;  /* where the hand is */
     uint32_t sweep_shard;
@@ -318,6 +322,10 @@ struct coroutine *coroutine_take_ready(struct worker *w);
 
 /* Makes a waiting coroutine ready with an outcome. Its worker's thread. */
 void coroutine_resume(struct worker *w, struct coroutine *c, int outcome);
+
+/* The same for a caller whose call was handed over and has just been answered: it goes on before the others, while its
+ * stack and message are still in the nearest cache; every STREAK_MAX times behind them. */
+void coroutine_resume_next(struct worker *w, struct coroutine *c);
 
 /* Puts the deadlines of waits into the wheel: those that did not end on the hand-over. Base stack. */
 void coroutine_arm_waits(struct worker *w);

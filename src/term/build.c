@@ -218,6 +218,24 @@ static int build_general(struct mesh_pattern *site, size_t *column, mesh_buf *bu
     return error;
 }
 
+/* The commonest replies: a pattern that is one integer, a value of at most 32 bits. */
+static inline bool build_small(const struct mesh_pattern *p, mesh_buf *buf, const mesh_arg *arg)
+{
+    if (p->len != 1 || p->code[0] != HOLE_INT || arg->type != MESH_ARG_INT || arg->as.i != (int32_t)arg->as.i)
+        return false;
+    uint32_t value = (uint32_t)arg->as.i;
+    if (value <= UINT8_MAX) {
+        buf->data[0] = TAG_SMALL_INTEGER;
+        buf->data[1] = (uint8_t)value;
+        buf->len = buf->sound = 2;
+    } else {
+        buf->data[0] = TAG_INTEGER;
+        wire_put_u32(buf->data + 1, value);
+        buf->len = buf->sound = 5;
+    }
+    return true;
+}
+
 int mesh_build_compiled(struct mesh_pattern *site, size_t *column, mesh_buf *buf, const char *pattern,
                         const mesh_arg *args, size_t count)
 {
@@ -227,6 +245,8 @@ int mesh_build_compiled(struct mesh_pattern *site, size_t *column, mesh_buf *buf
             buf->len = buf->sound = site->len;
             return MESH_OK;
         }
+        if (count == 1 && build_small(site, buf, args))
+            return MESH_OK;
         return build(site, site->code, site->len, column, buf, args);
     }
     return build_general(site, column, buf, pattern, args, count);
