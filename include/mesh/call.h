@@ -2,7 +2,11 @@
  *
  * A request names a process by (capability, module, id); it is started if it is not running. Delivery is at most once.
  * A call ends in exactly one of: the reply, or an error, by its deadline + 100 ms. Messages of one sender to one
- * process arrive in order. */
+ * process arrive in order.
+ *
+ * Every term that is given is checked first. One that is malformed (MESH_EBADTERM) or over max_message of the node
+ * (MESH_ETOOBIG) has no effect, whatever the function; the node logs it at MESH_LOG_DEBUG with the fields function,
+ * term, error and offset. mesh_call also says where the fault is; other functions leave that to mesh_term_check. */
 #ifndef MESH_CALL_H
 #define MESH_CALL_H
 
@@ -30,20 +34,23 @@ typedef struct mesh_request {
 
 /* The outcome of a call. */
 typedef struct mesh_result {
-    mesh_term value; /* the reply; after MESH_ECRASHED and MESH_EINIT the reason; else nil */
-    mesh_pid pid;    /* the process that answered; after an error its number is 0 */
-    void *held;      /* the library's: what keeps value */
+    mesh_term value;        /* the reply; after MESH_ECRASHED and MESH_EINIT the reason; else nil */
+    mesh_pid pid;           /* the process that answered; after an error its number is 0 */
+    void *held;             /* the library's: what keeps value */
+    size_t fault_at;        /* after MESH_EBADTERM and MESH_ETOOBIG from mesh_call: the byte of the refused term that is
+                               at fault, as mesh_term_check tells it; else 0 */
+    bool fault_in_init_arg; /* ... which is init_arg's, and not payload's */
 } mesh_result;
 
 /* Calls a process and waits for its answer.
  * From a thread it blocks the thread; from inside a handler or task it suspends that and not its thread.
  * result: set in every case but MESH_EINVAL; value is the caller's to release by mesh_result_release: in a thread
  * always, in a handler or task optionally (what is left is released when it returns; a long loop should release).
- * Errors, each without any effect on a process: MESH_EINVAL (NULL), MESH_EBADNAME, MESH_EBADID, MESH_EBADTERM,
- * MESH_ETOOBIG, MESH_ENOMODULE, MESH_ENOCAPABILITY, MESH_EBUSY, MESH_ESUSPENDED, MESH_ELIMIT, MESH_EBACKOFF,
- * MESH_EINIT, MESH_ESTOPPING, MESH_ECYCLE (the callee is itself suspended in a call that led here), MESH_ENOMEM.
- * Errors after which the message may have been handled: MESH_ETIMEOUT, MESH_ECRASHED, MESH_ENOREPLY.
- * Inside a handler also MESH_ESTOPPING when its own process is to end: return then.
+ * Errors, each without any effect on a process: MESH_EINVAL (NULL), MESH_EBADNAME, MESH_EBADID, MESH_EBADTERM and
+ * MESH_ETOOBIG (payload or init_arg: result says which, and where), MESH_ENOMODULE, MESH_ENOCAPABILITY, MESH_EBUSY,
+ * MESH_ESUSPENDED, MESH_ELIMIT, MESH_EBACKOFF, MESH_EINIT, MESH_ESTOPPING, MESH_ECYCLE (the callee is itself suspended
+ * in a call that led here), MESH_ENOMEM. Errors after which the message may have been handled: MESH_ETIMEOUT,
+ * MESH_ECRASHED, MESH_ENOREPLY. Inside a handler also MESH_ESTOPPING when its own process is to end: return then.
  * Source: Mesh.call/1. */
 MESH_API int mesh_call(mesh_node *node, const mesh_request *request, mesh_result *result);
 

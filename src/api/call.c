@@ -5,17 +5,33 @@
 #include "node/node.h"
 #include "runtime/queue.h"
 
-/* What can be said of a request without looking anything up. *offset: of a malformed term. */
-static int check_request(const mesh_node *node, const mesh_request *r, size_t *offset)
+/* Where a term is at fault, for a result. */
+struct fault {
+    size_t at;
+    bool in_init_arg;
+};
+
+/* What can be said of a request without looking anything up. fault: of a term that is refused; may be NULL. */
+static int check_request(mesh_node *node, const char *function, const mesh_request *r, struct fault *fault)
 {
     if (node == NULL || r == NULL || r->module == NULL || r->capability == NULL || r->reserved != 0 ||
         (r->id.data == NULL && r->id.len > 0))
         return MESH_EINVAL;
     if (r->id.len == 0 || r->id.len > MESH_ID_MAX)
         return MESH_EBADID;
-    size_t max = node->runtime.options.max_message;
-    int rc = check_term(r->payload, max, offset);
-    return rc == MESH_OK ? check_term(r->init_arg, max, offset) : rc;
+    size_t max = node->runtime.options.max_message, at = 0;
+    bool in_init_arg = false;
+    int rc = check_term(r->payload, max, &at);
+    if (rc == MESH_OK) {
+        in_init_arg = true;
+        rc = check_term(r->init_arg, max, &at);
+    }
+    if (__builtin_expect(rc == MESH_OK, 1))
+        return MESH_OK;
+    if (fault != NULL)
+        *fault = (struct fault){at, in_init_arg};
+    log_refused_term(&node->runtime, function, in_init_arg ? "init_arg" : "payload", rc, at);
+    return rc;
 }
 
 /* A name that was not found may be no name at all. */
@@ -28,22 +44,25 @@ static int explain(const mesh_request *r, int rc)
     return rc == MESH_EMOVED ? MESH_ENOCAPABILITY : rc; /* on one node a shard is not held when nothing is */
 }
 
-static void clear(mesh_result *result)
+static void refuse(mesh_result *result, const struct fault *fault)
 {
     static const uint8_t nil[] = {119, 3, 'n', 'i', 'l'};
-    *result = (mesh_result){.value = {.data = nil, .len = sizeof nil}};
+    *result = (mesh_result){
+        .value = {.data = nil, .len = sizeof nil}, .fault_at = fault->at, .fault_in_init_arg = fault->in_init_arg};
 }
 
 int mesh_call(mesh_node *node, const mesh_request *request, mesh_result *result)
 {
-    size_t offset = 0;
     if (result == NULL)
         return MESH_EINVAL;
-    int rc = check_request(node, request, &offset);
+    struct fault fault = {0, false};
+    int rc = check_request(node, "mesh_call", request, &fault);
     if (rc != MESH_OK) {
-        clear(result);
+        refuse(result, &fault);
         return rc;
     }
+    result->fault_at = 0;
+    result->fault_in_init_arg = false;
     rc = call_run(&node->runtime, request, result);
     return __builtin_expect(rc == MESH_OK, 1) ? MESH_OK : explain(request, rc);
 }
@@ -56,8 +75,7 @@ void mesh_result_release(mesh_result *result)
 
 int mesh_cast(mesh_node *node, const mesh_request *request)
 {
-    size_t offset;
-    int rc = check_request(node, request, &offset);
+    int rc = check_request(node, "mesh_cast", request, NULL);
     if (rc == MESH_OK)
         rc = call_cast(&node->runtime, request);
     return rc == MESH_OK ? rc : explain(request, rc);
@@ -65,8 +83,7 @@ int mesh_cast(mesh_node *node, const mesh_request *request)
 
 int mesh_call_async(mesh_node *node, const mesh_request *request, mesh_done_fn done, void *context)
 {
-    size_t offset;
-    int rc = done == NULL ? MESH_EINVAL : check_request(node, request, &offset);
+    int rc = done == NULL ? MESH_EINVAL : check_request(node, "mesh_call_async", request, NULL);
     if (rc == MESH_OK)
         rc = call_async(&node->runtime, request, done, context);
     return rc == MESH_OK ? rc : explain(request, rc);
@@ -77,7 +94,7 @@ int mesh_reply(mesh_from from, mesh_term value)
     if (from.call == NULL)
         return MESH_EINVAL;
     const struct message *m = from.call;
-    int rc = check_term(value, m->runtime->options.max_message, NULL);
+    int rc = check_given(m->runtime, "mesh_reply", "value", value);
     return rc == MESH_OK ? call_answer(from, value) : rc;
 }
 
@@ -111,8 +128,7 @@ bool mesh_queue_take(mesh_queue *queue, mesh_completion *completion)
 
 int mesh_call_queued(mesh_node *node, const mesh_request *request, mesh_queue *queue, void *tag)
 {
-    size_t offset;
-    int rc = queue == NULL ? MESH_EINVAL : check_request(node, request, &offset);
+    int rc = queue == NULL ? MESH_EINVAL : check_request(node, "mesh_call_queued", request, NULL);
     if (rc == MESH_OK)
         rc = queue_call(&node->runtime, request, queue, tag);
     return rc == MESH_OK ? rc : explain(request, rc);

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "runtime/runtime.h"
 #include "term/quick.h"
 #include "term/utf8.h"
 
@@ -29,12 +30,24 @@ int check_module_name(const char *name)
 
 int check_term_slow(mesh_term term, size_t max_bytes, size_t *offset)
 {
-    if (term.data == NULL)
-        return MESH_EBADTERM;
-    if (term.len > max_bytes)
-        return MESH_ETOOBIG;
-    if (quick_check(term.data, term.len))
+    if (term.data != NULL && term.len <= max_bytes && quick_check(term.data, term.len))
         return MESH_OK;
     const mesh_limits limits = {.bytes = max_bytes};
-    return mesh_term_check(term.data, term.len, &limits, offset);
+    return mesh_term_check(term.data, term.data != NULL ? term.len : 0, &limits, offset);
+}
+
+void log_refused_term(struct runtime *rt, const char *function, const char *what, int rc, size_t offset)
+{
+    log_write(&rt->log, MESH_LOG_DEBUG, "a term was refused", log_name("function", mesh_str(function)),
+              log_name("term", mesh_str(what)), log_name("error", mesh_str(mesh_error_name(rc))),
+              log_number("offset", (int64_t)offset));
+}
+
+int check_given(struct runtime *rt, const char *function, const char *what, mesh_term term)
+{
+    size_t offset = 0;
+    int rc = check_term(term, rt->options.max_message, &offset);
+    if (rc != MESH_OK)
+        log_refused_term(rt, function, what, rc, offset);
+    return rc;
 }

@@ -6,6 +6,8 @@
 
 #include <mesh/call.h>
 
+struct runtime;
+
 /* 1 to 255 characters of UTF-8 in at most 255 bytes, no NUL (it is a C string). MESH_EBADNAME. */
 int check_name(const char *name);
 
@@ -19,8 +21,8 @@ static inline bool is_name(const char *name)
     return name != NULL && name[0] != '\0';
 }
 
-/* A term that a program gives: data NULL (and len 0) is nil. MESH_EBADTERM, MESH_ETOOBIG, *offset as mesh_term_check.
- */
+/* A term that a program gives: data NULL (and len 0) is nil. MESH_EBADTERM, MESH_ETOOBIG, MESH_ENOMEM; *offset as
+ * mesh_term_check. */
 int check_term_slow(mesh_term term, size_t max_bytes, size_t *offset);
 
 static inline int check_term(mesh_term term, size_t max_bytes, size_t *offset)
@@ -31,5 +33,11 @@ static inline int check_term(mesh_term term, size_t max_bytes, size_t *offset)
         return MESH_OK;
     return check_term_slow(term, max_bytes, offset);
 }
+
+/* Tells those who debug that a function was given a term that is refused with rc: what of its arguments, and where. */
+void log_refused_term(struct runtime *rt, const char *function, const char *what, int rc, size_t offset);
+
+/* Both: for functions whose caller gets no offset. */
+int check_given(struct runtime *rt, const char *function, const char *what, mesh_term term);
 
 #endif

@@ -45,7 +45,7 @@ int mesh_stop(mesh_process *self, mesh_term reason)
 {
     if (self == NULL)
         return MESH_EINVAL;
-    int rc = check_term(reason, self->runtime->options.max_message, NULL);
+    int rc = check_given(self->runtime, "mesh_stop", "reason", reason);
     if (rc == MESH_OK)
         rc = set_reason(self, reason);
     if (rc == MESH_OK)
@@ -55,7 +55,7 @@ int mesh_stop(mesh_process *self, mesh_term reason)
 
 int mesh_crash(mesh_process *self, mesh_term reason)
 {
-    if (self != NULL && check_term(reason, self->runtime->options.max_message, NULL) == MESH_OK)
+    if (self != NULL && check_given(self->runtime, "mesh_crash", "reason", reason) == MESH_OK)
         set_reason(self, reason);
     return MESH_ECRASHED;
 }
@@ -72,7 +72,7 @@ int mesh_exit(mesh_node *node, const mesh_pid *pid, mesh_term reason)
 {
     if (node == NULL || pid == NULL || reason.data == NULL)
         return MESH_EINVAL;
-    int rc = check_term(reason, node->runtime.options.max_message, NULL);
+    int rc = check_given(&node->runtime, "mesh_exit", "reason", reason);
     return rc == MESH_OK ? signal_exit(&node->runtime, pid, reason) : rc;
 }
 
@@ -80,7 +80,7 @@ int mesh_send(mesh_node *node, const mesh_pid *pid, mesh_term message)
 {
     if (node == NULL || pid == NULL)
         return MESH_EINVAL;
-    int rc = check_term(message, node->runtime.options.max_message, NULL);
+    int rc = check_given(&node->runtime, "mesh_send", "message", message);
     struct signal signal = {.kind = MESSAGE_INFO, .term = message};
     return rc == MESH_OK ? signal_send(&node->runtime, runtime_number(&node->runtime, pid), &signal) : rc;
 }
@@ -118,7 +118,7 @@ int mesh_send_after(mesh_node *node, uint32_t delay_ms, const mesh_pid *pid, mes
 {
     if (node == NULL || pid == NULL)
         return MESH_EINVAL;
-    int rc = check_term(message, node->runtime.options.max_message, NULL);
+    int rc = check_given(&node->runtime, "mesh_send_after", "message", message);
     uint64_t number = runtime_number(&node->runtime, pid);
     if (rc == MESH_OK && number == 0)
         rc = MESH_ENOPROCESS;

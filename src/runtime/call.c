@@ -740,6 +740,8 @@ void call_complete(struct worker *w, struct coroutine *c)
     else
         fill(rt, m, &result);
     result.held = NULL;
+    result.fault_at = 0;
+    result.fault_in_init_arg = false;
     if (error == MESH_ETIMEOUT)
         stats_count(worker_stats(w, m->class_index), COUNT_TIMEOUTS);
     if (!m->expired)

@@ -114,6 +114,8 @@ bool queue_take(struct mesh_queue *q, mesh_completion *completion)
     completion->error = m->error;
     completion->result.value = payload_term(&m->reply);
     completion->result.held = m;
+    completion->result.fault_at = 0;
+    completion->result.fault_in_init_arg = false;
     runtime_pid(q->runtime, m->pid, &completion->result.pid);
     if (m->pid == 0)
         completion->result.pid = (mesh_pid){0};

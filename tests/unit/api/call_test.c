@@ -235,62 +235,6 @@ static void test_names(void **state)
     mesh_buf_fini(&message);
 }
 
-static void test_bad_terms(void **state)
-{
-    (void)state;
-    static const uint8_t cut[] = {109, 0, 0, 0, 9, 'x'}, two[] = {97, 1, 97, 2};
-    static uint8_t large[1 << 12] = {109, 0, 0, 1 << 3, 0}; /* 2048 bytes are promised, more follow */
-    mesh_request r = {.module = "Agent", .capability = "test", .id = mesh_str("x")};
-    const mesh_term bad[] = {{.data = cut, .len = sizeof cut},
-                             {.data = two, .len = sizeof two},
-                             {.data = cut, .len = 0},
-                             {.data = large, .len = sizeof large},
-                             {.data = NULL, .len = 100}};
-    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
-        r.payload = bad[i];
-        r.init_arg = (mesh_term){0};
-        check_refused(&r, MESH_EBADTERM);
-        r.init_arg = bad[i];
-        r.payload = (mesh_term){0};
-        check_refused(&r, MESH_EBADTERM);
-    }
-}
-
-static int reply_badly(struct scene *s)
-{
-    static const uint8_t cut[] = {109, 0, 0, 0, 9, 'x'};
-    int64_t refused = mesh_reply(s->from, (mesh_term){.data = cut, .len = sizeof cut}) == MESH_EBADTERM &&
-                      mesh_reply(s->from, (mesh_term){.data = NULL, .len = 100}) == MESH_EBADTERM;
-    return reply_number(s->from, refused); /* the call is still open */
-}
-
-static void test_bad_reply_leaves_the_call_open(void **state)
-{
-    (void)state;
-    assert_int_equal(act_number(node, "x", reply_badly, NULL), 1);
-}
-
-static void test_max_message(void **state)
-{
-    mesh_node_options o = {.max_message = 1000};
-    (void)state;
-    agent_stop(node);
-    node = agent_node(&o);
-    static uint8_t space[1001];
-    mesh_buf payload;
-    mesh_buf_init(&payload);
-    mesh_bytes fits = {space, 995}, over = {space, 996};
-    assert_int_equal(mesh_build(&payload, "~b", over), MESH_OK);
-    mesh_request r = act_request("x", &payload);
-    check_refused(&r, MESH_ETOOBIG);
-    assert_int_equal(mesh_build(&payload, "~b", fits), MESH_OK);
-    r = act_request("x", &payload);
-    mesh_result result;
-    assert_int_equal(mesh_call(node, &r, &result), MESH_OK);
-    mesh_result_release(&result);
-    mesh_buf_fini(&payload);
-}
-
 static void test_max_message_above_the_default(void **state)
 {
     mesh_node_options o = {.max_message = 20 << 20};
@@ -556,9 +500,6 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_init_arg, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_result_names_the_process, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_names, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_bad_terms, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_bad_reply_leaves_the_call_open, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_max_message, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_max_message_above_the_default, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_null_arguments, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_crash_tells_the_caller_why, set_up, tear_down),
