@@ -105,7 +105,9 @@ MESH_API int mesh_register_capabilities(mesh_node *node, const char *const *name
  * A name that is not registered is no error. Errors: MESH_EINVAL, MESH_EBADNAME. */
 MESH_API int mesh_unregister_capabilities(mesh_node *node, const char *const *names, size_t count);
 
-/* Makes the node's capabilities exactly these: adds what is missing, takes away the rest. Errors: as above. */
+/* Makes the node's capabilities exactly these: adds what is missing with default options, keeps those that are there
+ * with the options they have, and takes away the rest. Errors: as above, and MESH_EEXISTS (one that is missing was
+ * taken away earlier and had another shard count). */
 MESH_API int mesh_set_capabilities(mesh_node *node, const char *const *names, size_t count);
 
 /* Names in one allocation; the caller frees it with mesh_names_free. */

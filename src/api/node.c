@@ -94,7 +94,7 @@ int mesh_register_capability(mesh_node *node, const char *name, const mesh_capab
     int rc = check_name(name);
     if (rc == MESH_OK)
         rc = complete(options, &o);
-    return rc == MESH_OK ? capabilities_add(&node->capabilities, &name, 1, &o) : rc;
+    return rc == MESH_OK ? capabilities_add(&node->capabilities, &name, 1, &o, false) : rc;
 }
 
 static int check_names(const mesh_node *node, const char *const *names, size_t count)
@@ -113,7 +113,7 @@ int mesh_register_capabilities(mesh_node *node, const char *const *names, size_t
     int rc = check_names(node, names, count);
     if (rc == MESH_OK)
         rc = complete(NULL, &o);
-    return rc == MESH_OK ? capabilities_add(&node->capabilities, names, count, &o) : rc;
+    return rc == MESH_OK ? capabilities_add(&node->capabilities, names, count, &o, false) : rc;
 }
 
 /* Taking capabilities away waits for processes: a handler does that on a helper thread. */
@@ -148,7 +148,7 @@ static void set(void *arg)
     mesh_names *had = NULL;
     mesh_capability_options o;
     complete(NULL, &o);
-    c->rc = capabilities_add(&c->node->capabilities, c->names, c->count, &o);
+    c->rc = capabilities_add(&c->node->capabilities, c->names, c->count, &o, true);
     if (c->rc == MESH_OK)
         c->rc = capabilities_names(&c->node->capabilities, &had);
     for (size_t i = 0; c->rc == MESH_OK && i < had->count; i++)

@@ -84,15 +84,13 @@ static void hold_all(struct capabilities *caps, struct capability *capability)
         shard_hold(capability, shard, epoch);
 }
 
-/* Lock held. */
+/* Lock held; may_add has said yes. */
 static int add(struct capabilities *caps, const char *name, const mesh_capability_options *options, struct ring *ring)
 {
     bool found;
     struct entry **at = find(caps, name, &found), *e = found ? *at : NULL;
     if (e != NULL && e->ring != NULL)
-        return same_options(&e->options, options) ? MESH_OK : MESH_EEXISTS;
-    if (e != NULL && e->capability->shards != options->shards)
-        return MESH_EEXISTS; /* its rows stay while the node lives */
+        return MESH_OK;
     int rc = e == NULL ? insert(caps, at, name, options, &e) : MESH_OK;
     if (rc != MESH_OK)
         return rc;
@@ -103,19 +101,19 @@ static int add(struct capabilities *caps, const char *name, const mesh_capabilit
 }
 
 /* Lock held. Whether add will take the name, but for memory. */
-static int may_add(struct capabilities *caps, const char *name, const mesh_capability_options *options)
+static int may_add(struct capabilities *caps, const char *name, const mesh_capability_options *options, bool keep)
 {
     bool found;
     struct entry **at = find(caps, name, &found);
     if (!found)
         return MESH_OK;
-    bool same =
-        (*at)->ring != NULL ? same_options(&(*at)->options, options) : (*at)->capability->shards == options->shards;
-    return same ? MESH_OK : MESH_EEXISTS;
+    bool fits = (*at)->ring == NULL ? (*at)->capability->shards == options->shards /* rows stay while the node lives */
+                                    : keep || same_options(&(*at)->options, options);
+    return fits ? MESH_OK : MESH_EEXISTS;
 }
 
 int capabilities_add(struct capabilities *caps, const char *const *names, size_t count,
-                     const mesh_capability_options *options)
+                     const mesh_capability_options *options, bool keep)
 {
     /* One ring for all of them, since their nodes are the same; built without the lock: it calls the user's function.
      */
@@ -123,7 +121,7 @@ int capabilities_add(struct capabilities *caps, const char *const *names, size_t
     int rc = make_ring(caps, options, &ring);
     pthread_mutex_lock(&caps->lock);
     for (size_t i = 0; i < count && rc == MESH_OK; i++)
-        rc = may_add(caps, names[i], options);
+        rc = may_add(caps, names[i], options, keep);
     for (size_t i = 0; i < count && rc == MESH_OK; i++)
         rc = add(caps, names[i], options, ring);
     pthread_mutex_unlock(&caps->lock);

@@ -24,9 +24,10 @@ void capabilities_init(struct capabilities *caps, struct runtime *rt);
 void capabilities_fini(struct capabilities *caps);
 
 /* Adds capabilities with the same, complete options: all or, after MESH_EEXISTS and MESH_EINVAL (the strategy refuses),
- * none. MESH_ENOMEM: those before the one that found no memory. */
+ * none. MESH_ENOMEM: those before the one that found no memory.
+ * keep: one that the node has already stays as it is; else it must have the same options. */
 int capabilities_add(struct capabilities *caps, const char *const *names, size_t count,
-                     const mesh_capability_options *options);
+                     const mesh_capability_options *options, bool keep);
 
 /* Takes one away and waits until its idle processes have ended. Nothing happens if it is not there. */
 int capabilities_remove(struct capabilities *caps, const char *name);

@@ -136,6 +136,26 @@ static void test_set(void **state)
     assert_int_equal(mesh_set_capabilities(NULL, first, 2), MESH_EINVAL);
 }
 
+/* A capability that is named again stays as it is: its options, and the processes in it. */
+static void test_set_keeps_options(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"few", "new"};
+    mesh_capability_options few = {.size = sizeof few, .shards = 16, .strategy = MESH_MODULO};
+    uint32_t shard = 99;
+    assert_int_equal(mesh_register_capability(node, "few", &few), MESH_OK);
+    assert_int_equal(call_on("few"), MESH_OK);
+    assert_int_equal(mesh_set_capabilities(node, names, 2), MESH_OK);
+    check_all("few new");
+    assert_int_equal(mesh_shard_for_capability(node, "few", mesh_str("x"), &shard), MESH_OK);
+    assert_int_equal(shard, mesh_phash2(mesh_str("x"), 16));
+    assert_int_equal(script_count(&script.terminates), 0);
+    assert_int_equal(mesh_register_capability(node, "few", &few), MESH_OK); /* they are the same */
+    assert_int_equal(mesh_set_capabilities(node, names + 1, 1), MESH_OK);
+    assert_int_equal(mesh_set_capabilities(node, names, 2), MESH_EEXISTS); /* 4096 shards are not 16 */
+    check_all("new");
+}
+
 static void test_nodes_for(void **state)
 {
     (void)state;
@@ -224,6 +244,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_unregister, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_unregister_in_a_handler, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_set, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_set_keeps_options, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_nodes_for, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_shards, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_owner_node, set_up, tear_down),
