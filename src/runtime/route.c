@@ -234,15 +234,35 @@ static void row_remove(struct actor *a)
     spin_unlock(&row->lock);
 }
 
+/* Counts one more live process, unless there are as many as may be. Under the lock of its stripe, when the process is
+ * known not to be there: the limit then counts processes, and not attempts to start one. */
+static bool count_live(struct runtime *rt)
+{
+    uint64_t most = rt->options.max_processes, live = atomic_load_explicit(&rt->live, memory_order_relaxed);
+    if (most == 0) {
+        atomic_fetch_add_explicit(&rt->live, 1, memory_order_relaxed);
+        return true;
+    }
+    while (live < most)
+        if (atomic_compare_exchange_weak_explicit(&rt->live, &live, live + 1, memory_order_relaxed,
+                                                  memory_order_relaxed))
+            return true;
+    return false;
+}
+
 /* Puts a new actor into the row, the table and its pid slot, with the message. Stripe lock held. */
 static int enter(struct runtime *rt, struct table_stripe *stripe, uint64_t hash, struct actor *a, struct route *r)
 {
+    if (!count_live(rt))
+        return MESH_ELIMIT;
     int rc = row_add(rt, a);
-    if (rc != MESH_OK)
-        return rc;
-    rc = table_insert(stripe, hash, &a->entry);
+    if (rc == MESH_OK) {
+        rc = table_insert(stripe, hash, &a->entry);
+        if (rc != MESH_OK)
+            row_remove(a);
+    }
     if (rc != MESH_OK) {
-        row_remove(a);
+        atomic_fetch_sub_explicit(&rt->live, 1, memory_order_release);
         return rc;
     }
     struct pid_slot *slot = pids_slot(&rt->pids, a->slot);
@@ -267,9 +287,8 @@ static int activate(struct runtime *rt, struct worker *w, struct route *r, uint6
         return MESH_ESTOPPING;
     if (backoff_refuses(&rt->backoff, r->class->index, r->id, w != NULL ? w->now_ns : clock_now_ns()))
         return MESH_EBACKOFF;
-    uint64_t live = atomic_fetch_add_explicit(&rt->live, 1, memory_order_relaxed);
-    int rc = rt->options.max_processes != 0 && live >= rt->options.max_processes ? MESH_ELIMIT : MESH_OK;
-    if (rc == MESH_OK && r->init_arg.data != NULL)
+    int rc = MESH_OK;
+    if (r->init_arg.data != NULL)
         rc = payload_set_slow(&r->message->init_arg, r->init_arg);
     struct actor *a = NULL;
     if (rc == MESH_OK) {
@@ -279,7 +298,6 @@ static int activate(struct runtime *rt, struct worker *w, struct route *r, uint6
     if (rc != MESH_OK) {
         if (a != NULL)
             discard(rt, w, a);
-        atomic_fetch_sub_explicit(&rt->live, 1, memory_order_relaxed);
         return rc;
     }
     bool queue = false, used = false;
@@ -299,7 +317,6 @@ static int activate(struct runtime *rt, struct worker *w, struct route *r, uint6
     if (!used) {
         pids_give(&rt->pids, a->slot);
         discard(rt, w, a);
-        atomic_fetch_sub_explicit(&rt->live, 1, memory_order_relaxed);
     }
     if (queue)
         worker_queue(rt, w, (struct work){.actor = queued});

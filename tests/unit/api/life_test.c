@@ -200,6 +200,46 @@ static void test_max_processes(void **state)
     assert_int_equal(act_call(node, "id3", act_add, NULL, NULL), MESH_ELIMIT);
 }
 
+enum { RACERS = 3, RACES = 500 };
+
+static void *race(void *arg)
+{
+    struct caller *c = arg;
+    for (int i = 0; i < RACES; i++) {
+        pthread_barrier_wait(c->line);
+        c->failures += call_first(node, 0) != MESH_OK;
+        pthread_barrier_wait(c->line);
+    }
+    return NULL;
+}
+
+/* First calls to one id that meet at the limit start one process, which is not too many. */
+static void test_first_calls_at_the_limit(void **state)
+{
+    (void)state;
+    mesh_node_options o = {.max_processes = 1};
+    struct caller callers[RACERS];
+    pthread_barrier_t line;
+    restart(&o);
+    assert_int_equal(pthread_barrier_init(&line, NULL, RACERS + 1), 0);
+    for (int i = 0; i < RACERS; i++) {
+        callers[i] = (struct caller){.line = &line};
+        assert_int_equal(pthread_create(&callers[i].thread, NULL, race, &callers[i]), 0);
+    }
+    for (int i = 0; i < RACES; i++) {
+        pthread_barrier_wait(&line); /* they call */
+        pthread_barrier_wait(&line);
+        agent_passivate(node, 1);
+    }
+    for (int i = 0; i < RACERS; i++) {
+        pthread_join(callers[i].thread, NULL);
+        assert_int_equal(callers[i].failures, 0);
+    }
+    pthread_barrier_destroy(&line);
+    assert_int_equal(act_call(node, "x", act_add, NULL, NULL), MESH_OK);
+    assert_int_equal(act_call(node, "another", act_add, NULL, NULL), MESH_ELIMIT);
+}
+
 static void test_max_shard(void **state)
 {
     (void)state;
@@ -571,6 +611,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_passivate_in_a_handler, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_idle_timeout, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_max_processes, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_first_calls_at_the_limit, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_max_shard, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_full_mailbox, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_too_many_suspended, set_up, tear_down),
