@@ -88,7 +88,7 @@ struct actor {
     _Atomic uint32_t serial;   /* of this life; the pid's number is serial << 32 | slot */
     uint32_t place;            /* in its row's vector; row lock */
     _Atomic uint32_t last_use; /* in runtime ticks */
-    _Atomic uint32_t waiting;  /* index + 1 of the coroutine while its handler is suspended in a call */
+    _Atomic uint32_t waiting;  /* where its handler is suspended, as waiting_at says (worker.h); 0: it is not */
     _Atomic uint32_t owed;     /* calls it returned from without an answer */
     uint16_t id_len;
     uint16_t crashes;    /* in a row, for the back-off; unused bits of the layout */

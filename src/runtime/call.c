@@ -394,7 +394,7 @@ static int announce_wait(struct worker *w, struct coroutine *c, struct message *
         return rc;
     atomic_store_explicit(&c->call_number, number, memory_order_release);
     /* Sequentially consistent with interrupt_if_ending in route.c. */
-    atomic_store_explicit(&a->waiting, c->index + 1, memory_order_seq_cst);
+    atomic_store_explicit(&a->waiting, waiting_at(w, c), memory_order_seq_cst);
     return (atomic_load_explicit(&a->flags, memory_order_seq_cst) & ACTOR_ENDING) != 0 ? MESH_ESTOPPING : MESH_OK;
 }
 

@@ -303,20 +303,23 @@ static void interrupt_delivered(struct worker *w, struct post *p)
     struct coroutine *c = w->waiting;
     while (c != NULL && c != m->coroutine) /* it may belong to another worker by now: then it is not found */
         c = c->wait_next;
-    if (c != NULL && c->self.actor != NULL && actor_number(c->self.actor) == m->pid)
+    struct actor *a = c != NULL ? c->self.actor : NULL;
+    /* It may wait for something else by now, and the process have begun to trap exits: then it is to go on. */
+    if (a != NULL && actor_number(a) == m->pid &&
+        (atomic_load_explicit(&a->flags, memory_order_relaxed) & ACTOR_ENDING) != 0)
         stop_waiting(w, c);
     message_put(&w->runtime->messages, &w->messages, m);
 }
 
-void coroutine_interrupt(struct runtime *rt, struct coroutine *c, uint64_t number)
+void coroutine_interrupt(struct runtime *rt, uint32_t waiting, uint64_t number)
 {
     struct message *m = message_get(&rt->messages, NULL);
     if (m == NULL)
         return; /* the handler then learns of it when its call ends */
-    m->coroutine = c;
+    m->coroutine = rt->coroutines[waiting_coroutine(waiting)];
     m->pid = number;
     m->post.deliver = interrupt_delivered;
-    worker_post(c->worker, &m->post);
+    worker_post(&rt->workers[waiting >> WAITING_BITS], &m->post);
 }
 
 /* ---- Late handlers ---- */

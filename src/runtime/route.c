@@ -126,7 +126,8 @@ static bool is_cycle(struct runtime *rt, struct actor *a, const struct message *
     uint32_t waiting = atomic_load_explicit(&a->waiting, memory_order_acquire);
     if (waiting == 0)
         return false;
-    uint64_t call = atomic_load_explicit(&rt->coroutines[waiting - 1]->call_number, memory_order_acquire);
+    uint64_t call =
+        atomic_load_explicit(&rt->coroutines[waiting_coroutine(waiting)]->call_number, memory_order_acquire);
     uint64_t number = actor_number(a);
     for (uint32_t i = 0; i < m->chain_count; i++)
         if (m->chain[i].pid == number && m->chain[i].call == call)
@@ -382,7 +383,7 @@ static void interrupt_if_ending(struct runtime *rt, struct actor *a, const struc
     atomic_fetch_or_explicit(&a->flags, ACTOR_ENDING, memory_order_seq_cst);
     uint32_t waiting = atomic_load_explicit(&a->waiting, memory_order_seq_cst);
     if (waiting != 0)
-        coroutine_interrupt(rt, rt->coroutines[waiting - 1], actor_number(a));
+        coroutine_interrupt(rt, waiting, actor_number(a));
 }
 
 int route_to_pid(struct runtime *rt, struct worker *w, uint64_t number, struct message *m)

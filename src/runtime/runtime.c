@@ -1,6 +1,7 @@
 /* A runtime from start to stop: see runtime.h. */
 #include "runtime/runtime.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -117,6 +118,7 @@ static int init_threads(struct runtime *rt)
 static int init_coroutines(struct runtime *rt)
 {
     rt->coroutine_max = rt->options.max_suspended + 2 * rt->options.workers + rt->options.max_threads;
+    assert(rt->coroutine_max < UINT32_C(1) << WAITING_BITS && rt->options.workers <= 256); /* waiting_at packs both */
     rt->coroutines = must_calloc(rt->coroutine_max, sizeof *rt->coroutines);
     struct stack_options options = {.size_bytes = rt->options.stack_bytes, .max = rt->coroutine_max};
     return stack_pool_init(&rt->stacks, &options);

@@ -116,12 +116,12 @@ static bool set_waiter(struct mesh_task *task, struct coroutine *c)
 
 /* Says that the handler's process waits. True: it is to end, and whoever said so has not seen it wait. Sequentially
  * consistent with interrupt_if_ending in route.c. */
-static bool announce_wait(struct coroutine *c)
+static bool announce_wait(struct worker *w, struct coroutine *c)
 {
     struct actor *a = c->self.actor;
     if (a == NULL)
         return false;
-    atomic_store_explicit(&a->waiting, c->index + 1, memory_order_seq_cst);
+    atomic_store_explicit(&a->waiting, waiting_at(w, c), memory_order_seq_cst);
     return (atomic_load_explicit(&a->flags, memory_order_seq_cst) & ACTOR_ENDING) != 0;
 }
 
@@ -138,7 +138,7 @@ static int await_in_coroutine(struct worker *w, struct coroutine *c, struct mesh
     c->since_ns = worker_clock(w);
     c->on_class = NULL;
     int rc = MESH_ESTOPPING;
-    if (!announce_wait(c) || c->told) {
+    if (!announce_wait(w, c) || c->told) {
         /* A handler that was told that it is to end and awaits again does so because it must. */
         coroutine_suspend(w, c, c->told ? WAIT_BLOCKING : WAIT_TASK);
         rc = c->outcome;
@@ -221,7 +221,7 @@ int task_block(struct worker *w, struct coroutine *c, void (*fn)(void *arg), voi
         return MESH_ESYSTEM;
     }
     if (a != NULL)
-        atomic_store_explicit(&a->waiting, c->index + 1, memory_order_seq_cst);
+        atomic_store_explicit(&a->waiting, waiting_at(w, c), memory_order_seq_cst);
     coroutine_suspend(w, c, WAIT_BLOCKING);
     if (a != NULL)
         atomic_store_explicit(&a->waiting, 0, memory_order_seq_cst);

@@ -330,8 +330,24 @@ void coroutine_resume_next(struct worker *w, struct coroutine *c);
 /* Puts the deadlines of waits into the wheel: those that did not end on the hand-over. Base stack. */
 void coroutine_arm_waits(struct worker *w);
 
-/* Makes the handler of a process, if it still waits, go on with MESH_ESTOPPING. Any thread, locks may be held. */
-void coroutine_interrupt(struct runtime *rt, struct coroutine *c, uint64_t number);
+/* Where the handler of a process waits, as actor->waiting has it: worker and coroutine in one word. Whoever reads it
+ * may find that the handler has gone on and the coroutine serves another worker, so that nothing plain is read of it.
+ */
+enum { WAITING_BITS = 24 }; /* of the coroutine's index + 1; the worker's is above */
+
+static inline uint32_t waiting_at(const struct worker *w, const struct coroutine *c)
+{
+    return w->index << WAITING_BITS | (c->index + 1);
+}
+
+static inline uint32_t waiting_coroutine(uint32_t waiting)
+{
+    return (waiting & ((UINT32_C(1) << WAITING_BITS) - 1)) - 1;
+}
+
+/* Makes the handler of process number, if it still waits there, go on with MESH_ESTOPPING. Any thread, locks may be
+ * held. */
+void coroutine_interrupt(struct runtime *rt, uint32_t waiting, uint64_t number);
 
 /* The same for everything that waits on a worker; its thread. */
 void coroutine_interrupt_all(struct worker *w);
