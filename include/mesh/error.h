@@ -19,7 +19,7 @@
     X(ENOCAPABILITY, "no node has this capability")                                                                    \
     X(EEXISTS, "already registered with another definition")                                                           \
     X(EINIT, "the module's init refused to start the process")                                                         \
-    X(ECRASHED, "the process crashed while the call waited")                                                           \
+    X(ECRASHED, "the process crashed, or an exit signal ended it, while the call waited")                              \
     X(ENOREPLY, "the call was dropped without a reply")                                                                \
     X(EREPLIED, "this call has already been answered")                                                                 \
     X(ETIMEOUT, "no answer before the deadline; the outcome is unknown")                                               \

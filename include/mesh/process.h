@@ -46,7 +46,10 @@ MESH_API int mesh_checkpoint(mesh_process *self);
 
 /* Sends an exit signal: the process ends with the reason unless it traps exits, in which case it gets the info
  * {:EXIT, from, reason}; the reason :kill cannot be trapped. A handler that is suspended gets MESH_ESTOPPING from the
- * call it waits in. Errors: MESH_EINVAL, MESH_EBADTERM, MESH_ENOPROCESS. Source: Process.exit/2. */
+ * call it waits in. The signal has its place among the messages: what stands before it in the mailbox is handled; of
+ * what stands behind it, calls get MESH_ECRASHED with the reason (as callers in OTP do), casts and infos are dropped
+ * and counted, monitors and links learn the reason. Unlike after mesh_stop nothing of that goes to the next process of
+ * the id: an exit is a failure. Errors: MESH_EINVAL, MESH_EBADTERM, MESH_ENOPROCESS. Source: Process.exit/2. */
 MESH_API int mesh_exit(mesh_node *node, const mesh_pid *pid, mesh_term reason);
 
 /* ---- Others ---- */

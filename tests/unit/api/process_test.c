@@ -201,6 +201,94 @@ static void test_trapped_exit(void **state)
     script_await(&script.terminates, 1);
 }
 
+/* Keeps its process busy until the gate opens: a wait that no signal cuts short. */
+static void wait_for_gate(void *arg)
+{
+    gate_await(arg, 1);
+}
+
+struct hold {
+    struct gate begun, open;
+};
+
+static int hold(struct scene *s)
+{
+    struct hold *h = s->arg;
+    gate_add(&h->begun);
+    int rc = mesh_blocking(s->node, wait_for_gate, &h->open);
+    return rc == MESH_OK ? act_ok(s) : rc;
+}
+
+struct outcome {
+    struct gate gate;
+    int error;
+    char value[REASON_MAX];
+    uint64_t pid;
+};
+
+static void note_outcome(void *context, int error, const mesh_result *result)
+{
+    struct outcome *o = context;
+    o->error = error;
+    o->pid = result->pid.number;
+    mesh_inspect_text(result->value, o->value, sizeof o->value);
+    gate_add(&o->gate);
+}
+
+static void call_later(const char *id, act_fn fn, const void *arg, struct outcome *o)
+{
+    mesh_buf message;
+    act_message(&message, fn, arg);
+    mesh_request r = act_request(id, &message);
+    assert_int_equal(mesh_call_async(node, &r, note_outcome, o), MESH_OK);
+    mesh_buf_fini(&message);
+}
+
+static void check_outcome(struct outcome *o, int error, const char *value)
+{
+    gate_await(&o->gate, 1);
+    assert_int_equal(o->error, error);
+    assert_string_equal(o->value, value);
+}
+
+/* An exit signal has its place in the mailbox: what stands before it is handled, what stands behind it fails with its
+ * reason, and nothing of it reaches the next life. */
+static void check_calls_around_an_exit(const char *id, mesh_term reason, const char *seen)
+{
+    struct outcome busy = {.gate = GATE_INIT}, before = busy, behind = busy;
+    struct hold held = {GATE_INIT, GATE_INIT};
+    mesh_pid x = pid_of(id);
+    int ended = script_count(&script.terminates);
+    mesh_stats stats = {.size = sizeof stats};
+    assert_int_equal(mesh_stats_read(node, NULL, NULL, &stats), MESH_OK);
+    uint64_t dropped = stats.dropped;
+    call_later(id, hold, &held, &busy);
+    gate_await(&held.begun, 1);
+    call_later(id, act_add, NULL, &before);
+    assert_int_equal(mesh_exit(node, &x, reason), MESH_OK);
+    call_later(id, act_add, NULL, &behind);
+    assert_int_equal(act_cast(node, id, act_add, NULL), MESH_OK);
+    gate_add(&held.open);
+    check_outcome(&busy, MESH_OK, ":ok");
+    check_outcome(&before, MESH_OK, "1");
+    check_outcome(&behind, MESH_ECRASHED, seen);
+    assert_int_equal(before.pid, x.number);
+    assert_int_equal(behind.pid, 0);
+    assert_int_equal(script_count(&script.terminates), ended + 1);
+    assert_string_equal(script.reason, seen);
+    assert_int_equal(act_number(node, id, act_add, NULL), 1); /* a fresh one, at once: it is no crash of the id's */
+    assert_int_equal(mesh_stats_read(node, NULL, NULL, &stats), MESH_OK);
+    assert_int_equal(stats.dropped, dropped + 1);
+    assert_int_equal(mesh_exit(node, &x, reason), MESH_ENOPROCESS);
+}
+
+static void test_calls_around_an_exit(void **state)
+{
+    (void)state;
+    check_calls_around_an_exit("x", ATOM(boom), ":boom");
+    check_calls_around_an_exit("y", ATOM(kill), ":killed");
+}
+
 /* ---- Monitors ---- */
 
 struct watched {
@@ -495,6 +583,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_terminate_cannot_change_the_reason, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_exit, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_trapped_exit, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_calls_around_an_exit, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_monitor, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_monitors_of_nobody, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_two_monitors_are_two_messages, set_up, tear_down),
