@@ -136,6 +136,15 @@ static int start(struct runtime *rt, struct worker *w, struct coroutine *c, stru
 
 /* ---- Ending ---- */
 
+/* Sends what must arrive: where there is no memory for the reason, it is nil. */
+static void notify(struct runtime *rt, struct worker *w, uint64_t to, struct signal signal)
+{
+    if (signal_push(rt, w, to, &signal) != MESH_ENOMEM)
+        return;
+    signal.term = (mesh_term){0};
+    signal_push(rt, w, to, &signal);
+}
+
 /* A message that will not be handled: whoever can be told is. */
 static void refuse(struct runtime *rt, struct worker *w, const struct class *class, struct message *m, int error,
                    mesh_term reason)
@@ -146,12 +155,10 @@ static void refuse(struct runtime *rt, struct worker *w, const struct class *cla
         call_fail(rt, w, m, error, reason);
         break;
     case MESSAGE_MONITOR:
-        signal_push(rt, w, m->from,
-                    &(struct signal){.kind = MESSAGE_DOWN, .from = m->pid, .ref = m->ref, .term = reason});
+        notify(rt, w, m->from, (struct signal){.kind = MESSAGE_DOWN, .from = m->pid, .ref = m->ref, .term = reason});
         break;
     case MESSAGE_LINK:
-        signal_push(rt, w, m->from,
-                    &(struct signal){.kind = MESSAGE_EXIT, .from = m->pid, .by_link = true, .term = reason});
+        notify(rt, w, m->from, (struct signal){.kind = MESSAGE_EXIT, .from = m->pid, .by_link = true, .term = reason});
         break;
     case MESSAGE_CAST:
     case MESSAGE_INFO:
@@ -210,18 +217,18 @@ static void tell(struct runtime *rt, struct worker *w, struct actor *a, mesh_ter
     struct signal signal = {.kind = MESSAGE_DOWN, .from = actor_number(a), .term = reason};
     for (uint32_t i = 0; i < bonds->watchers.count; i++) {
         signal.ref = bonds->watchers.bond[i].ref;
-        signal_push(rt, w, bonds->watchers.bond[i].pid, &signal);
+        notify(rt, w, bonds->watchers.bond[i].pid, signal);
     }
     signal.kind = MESSAGE_DEMONITOR;
     for (uint32_t i = 0; i < bonds->watching.count; i++) {
         signal.ref = bonds->watching.bond[i].ref;
-        signal_push(rt, w, bonds->watching.bond[i].pid, &signal);
+        notify(rt, w, bonds->watching.bond[i].pid, signal);
     }
     signal.kind = MESSAGE_EXIT;
     signal.ref = EXIT_PLAIN;
     signal.by_link = true;
     for (uint32_t i = 0; i < bonds->links.count; i++)
-        signal_push(rt, w, bonds->links.bond[i].pid, &signal);
+        notify(rt, w, bonds->links.bond[i].pid, signal);
     a->bonds = NULL;
     bonds_free(bonds);
 }
@@ -408,29 +415,31 @@ static int run_handler(struct worker *w, struct coroutine *c, struct actor *a, s
     return rc;
 }
 
-/* The infos that the runtime itself sends. False: it is void (a monitor that was taken back). */
-static bool build_info(struct runtime *rt, struct actor *a, const struct message *m, mesh_buf *out)
+/* The infos that the runtime itself sends. */
+static int build_info(struct runtime *rt, const struct message *m, mesh_term reason, mesh_buf *out)
 {
     mesh_pid from;
+    mesh_ref ref;
     runtime_pid(rt, m->from, &from);
     if (m->kind == MESSAGE_EXIT)
-        return mesh_build(out, "{:EXIT, ~p, ~t}", &from, payload_term(&m->body)) == MESH_OK;
-    if (a->bonds == NULL || !bond_remove(&a->bonds->watching, 0, m->ref))
-        return false;
-    mesh_ref ref;
+        return mesh_build(out, "{:EXIT, ~p, ~t}", &from, reason);
     runtime_make_ref(rt, m->ref, &ref);
-    return mesh_build(out, "{:DOWN, ~r, :process, ~p, ~t}", &ref, &from, payload_term(&m->body)) == MESH_OK;
+    return mesh_build(out, "{:DOWN, ~r, :process, ~p, ~t}", &ref, &from, reason);
 }
 
 static int run_info(struct worker *w, struct coroutine *c, struct actor *a, struct message *m)
 {
+    if (m->kind == MESSAGE_DOWN && (a->bonds == NULL || !bond_remove(&a->bonds->watching, 0, m->ref)))
+        return MESH_OK; /* the monitor was taken back */
     mesh_buf info;
     mesh_buf_init(&info);
-    int rc = MESH_OK;
-    if (build_info(w->runtime, a, m, &info))
+    int rc = build_info(w->runtime, m, payload_term(&m->body), &info);
+    if (rc == MESH_ENOMEM)
+        rc = build_info(w->runtime, m, payload_term(&(struct payload){0}), &info);
+    if (rc == MESH_OK)
         rc = run_handler(w, c, a, m, mesh_buf_term(&info));
     mesh_buf_fini(&info);
-    return rc;
+    return rc; /* a process that cannot be told of an end crashes: it would wait for ever */
 }
 
 static void note_bond(struct actor *a, const struct message *m)

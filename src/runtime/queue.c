@@ -131,8 +131,8 @@ static void arrived(void *context, int error, const mesh_result *result)
     free(arrival);
     m->error = error;
     m->pid = result->pid.number;
-    if (payload_set(&m->reply, m->inline_reply, result->value) != MESH_OK)
-        m->error = MESH_ENOMEM;
+    if (payload_set(&m->reply, m->inline_reply, result->value) != MESH_OK && error == MESH_OK)
+        m->error = MESH_ENOMEM; /* after another error only the reason is missing */
     m->held_next = NULL;
     struct runtime *rt = q->runtime;
     pthread_mutex_lock(&q->lock);
