@@ -43,8 +43,11 @@ void backoff_note(struct backoff *b, uint32_t class_index, mesh_bytes id, uint64
     }
     if (e->hash != hash)
         *e = (struct backoff_entry){.hash = hash};
-    /* A crash that comes long after the last delay was over begins a new row. */
+    /* A crash that comes long after the last delay was over begins a new row. The clocks of two workers differ by a
+     * handler: the time does not go back. */
     uint64_t window = BACKOFF_WINDOW_NS + (e->crashes > BACKOFF_FREE ? BACKOFF_MOST_NS : 0);
+    if (now_ns < e->last_ns)
+        now_ns = e->last_ns;
     e->crashes = now_ns - e->last_ns > window ? 1 : e->crashes + 1;
     e->last_ns = now_ns;
     spin_unlock(&b->lock);
