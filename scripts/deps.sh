@@ -3,14 +3,15 @@
 # On a system without apt it goes on if the tools and libraries are there, and names what is missing otherwise.
 set -eu
 
-build="build-essential cmake ninja-build pkg-config libuv1-dev libboost-context-dev"
+build="build-essential cmake ninja-build pkg-config libuv1-dev"
 build_tools="cc c++ cmake ninja pkg-config"
 build_libs="libuv"
 # llvm: names in the reports of clang's sanitizers
 tests="clang libclang-rt-dev llvm clang-format clang-tidy shellcheck libcmocka-dev erlang-base erlang-dev"
 test_tools="gcc g++ clang clang++ clang-format clang-tidy shellcheck erl"
 test_libs="cmocka"
-benchmark="libcaf-dev elixir"
+# libboost-context-dev: the switch of bench/floor.c
+benchmark="libcaf-dev elixir libboost-context-dev"
 benchmark_tools="elixir"
 
 case "${1:-build}" in
@@ -40,8 +41,6 @@ lacking() {
     for lib in $libs; do
         pkg-config --exists "$lib" 2>/dev/null || echo "  the library $lib, with its headers and pkg-config file"
     done
-    [ -z "$libs" ] || echo 'int main(void) { return 0; }' | cc -x c - -lboost_context -o /dev/null 2>/dev/null ||
-        echo "  the library boost_context"
 }
 
 if ! command -v apt-get >/dev/null || ! command -v dpkg-query >/dev/null; then
