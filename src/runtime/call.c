@@ -331,6 +331,7 @@ static int make(struct runtime *rt, struct worker *w, const mesh_request *reques
         return rc;
     }
     r->message = m;
+    route_fetch(rt, r);
     return MESH_OK;
 }
 

@@ -183,7 +183,7 @@ void classes_fini(struct runtime *rt)
         struct capability *c = rt->capabilities;
         rt->capabilities = c->next;
         for (uint32_t i = 0; i < c->shards; i++)
-            free(c->rows[i].actors);
+            slab_array_put(&rt->arrays, c->rows[i].actors, c->rows[i].capacity * sizeof *c->rows[i].actors);
         free(c->rows);
         free(c->name);
         free(c);

@@ -76,8 +76,12 @@ int pids_take(struct pids *pids, struct pids_cache *cache, uint32_t *slot)
         rc = carve(pids, cache != NULL ? BATCH : 1, fresh);
         spin_unlock(&pids->lock);
     }
-    if (rc == MESH_OK)
+    if (rc == MESH_OK) {
         *slot = fresh->next++;
+        /* Written before it is read: a page that is read first is mapped twice, the second time with an interrupt to
+         * the other cores. */
+        atomic_store_explicit(&pids_slot(pids, *slot)->actor, NULL, memory_order_relaxed);
+    }
     return rc;
 }
 

@@ -192,6 +192,21 @@ static void discard(struct runtime *rt, struct worker *w, struct actor *a)
         free(a);
 }
 
+/* The capacities are those of cells: 4, 6, 8, 12 … Row lock held. */
+static int row_grow(struct runtime *rt, struct row *row)
+{
+    uint32_t now = row->capacity, capacity = now == 0 ? 4 : (now & (now - 1)) == 0 ? now / 2 * 3 : now / 3 * 4;
+    struct actor **actors = slab_array_get(&rt->arrays, capacity * sizeof *actors);
+    if (actors == NULL)
+        return MESH_ENOMEM;
+    if (now > 0)
+        memcpy(actors, row->actors, now * sizeof *actors);
+    slab_array_put(&rt->arrays, row->actors, now * sizeof *actors);
+    row->actors = actors;
+    row->capacity = capacity;
+    return MESH_OK;
+}
+
 /* Row lock inside. */
 static int row_add(struct runtime *rt, struct actor *a)
 {
@@ -203,14 +218,7 @@ static int row_add(struct runtime *rt, struct actor *a)
     else if (row->count >= rt->options.max_shard)
         rc = MESH_ELIMIT;
     else if (row->count == row->capacity) {
-        uint32_t capacity = row->capacity < 4 ? 4 : row->capacity + row->capacity / 2;
-        struct actor **actors = realloc(row->actors, capacity * sizeof(struct actor *));
-        if (actors == NULL) {
-            rc = MESH_ENOMEM;
-        } else {
-            row->actors = actors;
-            row->capacity = capacity;
-        }
+        rc = row_grow(rt, row);
     }
     if (rc == MESH_OK) {
         a->place = row->count;
@@ -220,7 +228,7 @@ static int row_add(struct runtime *rt, struct actor *a)
     return rc;
 }
 
-static void row_remove(struct actor *a)
+static void row_remove(struct runtime *rt, struct actor *a)
 {
     struct row *row = actor_row(a);
     spin_lock(&row->lock);
@@ -228,44 +236,76 @@ static void row_remove(struct actor *a)
     row->actors[a->place] = last;
     last->place = a->place;
     if (row->count == 0) {
-        free(row->actors);
+        slab_array_put(&rt->arrays, row->actors, row->capacity * sizeof *row->actors);
         row->actors = NULL;
         row->capacity = 0;
     }
     spin_unlock(&row->lock);
 }
 
-/* Counts one more live process, unless there are as many as may be. Under the lock of its stripe, when the process is
- * known not to be there: the limit then counts processes, and not attempts to start one. */
-static bool count_live(struct runtime *rt)
+/* Whether one more process may live; then it is counted, if there is a limit. Under the lock of its stripe, when the
+ * process is known not to be there: the limit then counts processes, and not attempts to start one. */
+static bool may_live(struct runtime *rt)
 {
-    uint64_t most = rt->options.max_processes, live = atomic_load_explicit(&rt->live, memory_order_relaxed);
-    if (most == 0) {
-        atomic_fetch_add_explicit(&rt->live, 1, memory_order_relaxed);
+    uint64_t most = rt->options.max_processes, now = atomic_load_explicit(&rt->limited, memory_order_relaxed);
+    if (most == 0)
         return true;
-    }
-    while (live < most)
-        if (atomic_compare_exchange_weak_explicit(&rt->live, &live, live + 1, memory_order_relaxed,
+    while (now < most)
+        if (atomic_compare_exchange_weak_explicit(&rt->limited, &now, now + 1, memory_order_relaxed,
                                                   memory_order_relaxed))
             return true;
     return false;
 }
 
-/* Puts a new actor into the row, the table and its pid slot, with the message. Stripe lock held. */
-static int enter(struct runtime *rt, struct table_stripe *stripe, uint64_t hash, struct actor *a, struct route *r)
+static void lives_no_more(struct runtime *rt)
 {
-    if (!count_live(rt))
+    if (rt->options.max_processes != 0)
+        atomic_fetch_sub_explicit(&rt->limited, 1, memory_order_relaxed);
+}
+
+/* A worker counts on its own: one number that all of them write would be on the way of every activation. */
+static void count_started(struct runtime *rt, struct worker *w)
+{
+    if (w == NULL)
+        atomic_fetch_add_explicit(&rt->started, 1, memory_order_relaxed);
+    else
+        atomic_store_explicit(&w->started, atomic_load_explicit(&w->started, memory_order_relaxed) + 1,
+                              memory_order_relaxed);
+}
+
+/* Release: pairs with the acquire in runtime_live, whose reader goes on to free what the process used. */
+static void count_ended(struct worker *w)
+{
+    atomic_store_explicit(&w->ended, atomic_load_explicit(&w->ended, memory_order_relaxed) + 1, memory_order_release);
+}
+
+uint64_t runtime_live(struct runtime *rt)
+{
+    /* What ended is read first. So the result is never too low: if it is 0, nothing lived when that was read. */
+    uint64_t started = 0, ended = 0;
+    for (uint32_t i = 0; i < rt->worker_count; i++)
+        ended += atomic_load_explicit(&rt->workers[i].ended, memory_order_acquire);
+    for (uint32_t i = 0; i < rt->worker_count; i++)
+        started += atomic_load_explicit(&rt->workers[i].started, memory_order_relaxed);
+    return started + atomic_load_explicit(&rt->started, memory_order_relaxed) - ended;
+}
+
+/* Puts a new actor into the row, the table and its pid slot, with the message. Stripe lock held. */
+static int enter(struct runtime *rt, struct worker *w, struct table_stripe *stripe, struct actor *a, struct route *r)
+{
+    if (!may_live(rt))
         return MESH_ELIMIT;
     int rc = row_add(rt, a);
     if (rc == MESH_OK) {
-        rc = table_insert(stripe, hash, &a->entry);
+        rc = table_insert(&rt->table, stripe, r->hash, &a->entry);
         if (rc != MESH_OK)
-            row_remove(a);
+            row_remove(rt, a);
     }
     if (rc != MESH_OK) {
-        atomic_fetch_sub_explicit(&rt->live, 1, memory_order_release);
+        lives_no_more(rt);
         return rc;
     }
+    count_started(rt, w);
     struct pid_slot *slot = pids_slot(&rt->pids, a->slot);
     atomic_store_explicit(&a->serial, atomic_load_explicit(&slot->serial, memory_order_relaxed), memory_order_relaxed);
     atomic_store_explicit(&slot->actor, a, memory_order_relaxed);
@@ -282,7 +322,7 @@ static int enter(struct runtime *rt, struct table_stripe *stripe, uint64_t hash,
 }
 
 /* Starts a process that the table does not have: everything that can be refused is, before anything is seen. */
-static int activate(struct runtime *rt, struct worker *w, struct route *r, uint64_t hash)
+static int activate(struct runtime *rt, struct worker *w, struct route *r)
 {
     if (atomic_load_explicit(&rt->stopping, memory_order_relaxed))
         return MESH_ESTOPPING;
@@ -293,7 +333,9 @@ static int activate(struct runtime *rt, struct worker *w, struct route *r, uint6
         rc = payload_set_slow(&r->message->init_arg, r->init_arg);
     struct actor *a = NULL;
     if (rc == MESH_OK) {
-        a = create(rt, w, r->class, r->id, phash2_range(r->id, r->class->capability->shards));
+        uint32_t shard = phash2_range(r->id, r->class->capability->shards);
+        __builtin_prefetch(&r->class->capability->rows[shard], 1);
+        a = create(rt, w, r->class, r->id, shard);
         rc = a == NULL ? MESH_ENOMEM : pids_take(&rt->pids, w != NULL ? &w->slots : NULL, &a->slot);
     }
     if (rc != MESH_OK) {
@@ -302,19 +344,21 @@ static int activate(struct runtime *rt, struct worker *w, struct route *r, uint6
         return rc;
     }
     bool queue = false, used = false;
-    struct table_stripe *stripe = table_stripe(&rt->table, hash);
+    struct table_stripe *stripe = table_stripe(&rt->table, r->hash);
     table_lock(stripe);
     struct wanted want = {r->class, r->id};
-    struct actor *other = (struct actor *)table_find(stripe, hash, is_wanted, &want);
+    struct actor *other = (struct actor *)table_find(stripe, r->hash, is_wanted, &want);
     if (other != NULL) {
         rc = hand_over(rt, other, r, &queue);
     } else {
-        rc = enter(rt, stripe, hash, a, r);
+        rc = enter(rt, w, stripe, a, r);
         used = rc == MESH_OK;
         queue = used && !r->direct;
     }
     struct actor *queued = other != NULL ? other : a;
     table_unlock(stripe);
+    if (r->actor != NULL)
+        hint_note(w, r->hint, r->actor);
     if (!used) {
         pids_give(&rt->pids, a->slot);
         discard(rt, w, a);
@@ -347,6 +391,12 @@ void route_prepare(struct runtime *rt, struct worker *w, struct route *r)
     }
 }
 
+void route_fetch(struct runtime *rt, struct route *r)
+{
+    if (r->known == NULL)
+        table_prefetch(table_stripe(&rt->table, r->hash), r->hash);
+}
+
 int route_to_id(struct runtime *rt, struct worker *w, struct route *r)
 {
     if (r->known != NULL) {
@@ -362,7 +412,7 @@ int route_to_id(struct runtime *rt, struct worker *w, struct route *r)
     int rc = a != NULL ? hand_over(rt, a, r, &queue) : MESH_OK;
     table_unlock(stripe);
     if (a == NULL)
-        return activate(rt, w, r, r->hash);
+        return activate(rt, w, r);
     if (r->actor != NULL) /* the run right keeps it from leaving */
         hint_note(w, r->hint, a);
     if (queue)
@@ -436,13 +486,14 @@ bool route_remove(struct runtime *rt, struct worker *w, struct actor *a)
         memset(actor_state(a), 0, a->class->module->ops.state_size);
         return false;
     }
-    table_remove(stripe, hash, &a->entry);
-    row_remove(a);
+    table_remove(&rt->table, stripe, hash, &a->entry);
+    row_remove(rt, a);
     struct pid_slot *slot = pids_slot(&rt->pids, a->slot);
     atomic_store_explicit(&slot->actor, NULL, memory_order_relaxed);
     table_unlock(stripe);
     pids_give(&rt->pids, a->slot);
     discard(rt, w, a);
-    atomic_fetch_sub_explicit(&rt->live, 1, memory_order_release);
+    lives_no_more(rt);
+    count_ended(w);
     return true;
 }

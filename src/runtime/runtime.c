@@ -147,6 +147,7 @@ int runtime_init(struct runtime *rt, const mesh_node_options *options)
     rt->shared_stats = must_calloc(CLASSES_MAX, sizeof *rt->shared_stats);
     pids_init(&rt->pids);
     slab_init(&rt->cells, offsetof(struct actor, inbox), offsetof(struct actor, pending));
+    slab_init(&rt->arrays, 0, sizeof(void *));
     message_pool_init(&rt->messages);
     backoff_init(&rt->backoff, rt->key);
     snapshots_init(&rt->snapshots, rt->key);
@@ -158,7 +159,7 @@ int runtime_init(struct runtime *rt, const mesh_node_options *options)
     if (options->store != NULL)
         rt->store = *options->store;
     if (rc == MESH_OK)
-        rc = table_init(&rt->table, 0);
+        rc = table_init(&rt->table, 0, &rt->arrays);
     if (rc == MESH_OK)
         rc = init_coroutines(rt);
     if (rc == MESH_OK)
@@ -207,8 +208,7 @@ static void close_everything(struct runtime *rt)
 
 static bool is_quiet(struct runtime *rt)
 {
-    return atomic_load_explicit(&rt->live, memory_order_acquire) == 0 &&
-           atomic_load_explicit(&rt->tasks, memory_order_acquire) == 0 &&
+    return runtime_live(rt) == 0 && atomic_load_explicit(&rt->tasks, memory_order_acquire) == 0 &&
            atomic_load_explicit(&rt->blocking, memory_order_acquire) == 0 &&
            atomic_load_explicit(&rt->callers, memory_order_seq_cst) == 0 &&
            atomic_load_explicit(&rt->async, memory_order_acquire) == 0;
@@ -233,7 +233,7 @@ static bool drain(struct runtime *rt)
 static void report_stuck(struct runtime *rt)
 {
     log_write(&rt->log, MESH_LOG_ERROR, "the node does not stop: handlers or tasks still run",
-              log_number("processes", (int64_t)atomic_load_explicit(&rt->live, memory_order_relaxed)),
+              log_number("processes", (int64_t)runtime_live(rt)),
               log_number("tasks", (int64_t)atomic_load_explicit(&rt->tasks, memory_order_relaxed)),
               log_number("drain_ms", rt->options.drain_ms));
 }
@@ -275,7 +275,6 @@ void runtime_fini(struct runtime *rt)
     if (rt->stacks.chunks != NULL)
         stack_pool_fini(&rt->stacks);
     message_pool_fini(&rt->messages);
-    slab_fini(&rt->cells);
     snapshots_fini(&rt->snapshots);
     backoff_fini(&rt->backoff);
     if (rt->table.stripes != NULL)
@@ -283,6 +282,8 @@ void runtime_fini(struct runtime *rt)
     pids_fini(&rt->pids);
     stats_fini(rt);
     classes_fini(rt);
+    slab_fini(&rt->cells);
+    slab_fini(&rt->arrays);
     free(rt->class_by_index);
     pthread_mutex_destroy(&rt->lock);
     if (rt->options.crash_reports)

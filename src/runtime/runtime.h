@@ -5,10 +5,9 @@
  *   1 runtime->lock        modules, capabilities, classes; start and stop
  *   2 a stripe of the id table
  *   3 a row of a capability
- *   4 leaves: pids->lock, runtime->debts, coroutines_lock, seats_lock, message pool, run queue, timers_lock, stack
- *     pool, back-off, snapshots, drain, task, thread pool, watchdog, a queue of completions, a list of waits
- *     (waiting.c), crash handlers (crash.c)
- * No user code runs with any of them held. */
+ *   4 leaves: pids->lock, slab pools, runtime->debts, coroutines_lock, seats_lock, message pool, run queue,
+ * timers_lock, stack pool, back-off, snapshots, drain, task, thread pool, watchdog, a queue of completions, a list of
+ * waits (waiting.c), crash handlers (crash.c) No user code runs with any of them held. */
 #ifndef RUNTIME_RUNTIME_H
 #define RUNTIME_RUNTIME_H
 
@@ -51,7 +50,8 @@ struct runtime {
     struct logger log;
     struct table table;
     struct pids pids;
-    struct slab_pool cells; /* of actors */
+    struct slab_pool cells;  /* of actors */
+    struct slab_pool arrays; /* of the table and the rows */
     struct message_pool messages;
     struct stack_pool stacks;
     struct threads threads; /* workers, spares and mesh_blocking */
@@ -78,7 +78,8 @@ struct runtime {
     struct spin seats_lock;
     struct seat *seats;
 
-    _Atomic uint64_t live;     /* processes */
+    _Atomic uint64_t started;  /* processes that threads started; the rest is counted by workers */
+    _Atomic uint64_t limited;  /* live processes, where max_processes limits them */
     _Atomic uint64_t tasks;    /* not yet ended */
     _Atomic uint64_t async;    /* asynchronous calls not completed */
     _Atomic uint64_t blocking; /* mesh_blocking under way */
@@ -145,6 +146,9 @@ struct route {
  * taken back afterwards. */
 void route_prepare(struct runtime *rt, struct worker *w, struct route *r);
 
+/* Fetches more of that: once what route_prepare asked for can be there. */
+void route_fetch(struct runtime *rt, struct route *r);
+
 /* Finds or starts the process and pushes the message, or takes its run right. The message is the actor's afterwards;
  * after an error still the caller's. w may be NULL. */
 int route_to_id(struct runtime *rt, struct worker *w, struct route *r);
@@ -155,6 +159,9 @@ int route_to_pid(struct runtime *rt, struct worker *w, uint64_t number, struct m
 /* Takes an actor that ends out of the tables and frees it; false when messages wait: it then has a new life and pid,
  * and init runs before the next message. Run right. */
 bool route_remove(struct runtime *rt, struct worker *w, struct actor *a);
+
+/* How many processes live: a number from about now, and not 0 while any does. Any thread. */
+uint64_t runtime_live(struct runtime *rt);
 
 /* ---- call.c ---- */
 

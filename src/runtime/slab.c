@@ -21,7 +21,7 @@
 #include <sanitizer/lsan_interface.h>
 #endif
 
-enum { BATCH = 32, CACHE_MAX = 2 * BATCH, CHUNK_HEADER = 64, EMPTY_KEPT = 16 };
+enum { BATCH_MAX = 32, BATCH_BYTES = 8192, CHUNK_HEADER = 64, EMPTY_KEPT = 16 };
 
 struct slab_chunk {
     struct slab_chunk *prev, *next; /* in pool->open; of a chunk without free cells undefined */
@@ -39,9 +39,27 @@ struct slab_region {
 
 _Static_assert(sizeof(struct slab_chunk) <= CHUNK_HEADER, "the header fits");
 
+/* Above the fine sizes an index stands for 3/4 of a power of two, the next for the power itself. */
 static uint32_t size_index(size_t bytes)
 {
-    return (uint32_t)((bytes + SLAB_GRAIN_BYTES - 1) / SLAB_GRAIN_BYTES);
+    enum { FINE = SLAB_FINE_MAX_BYTES / SLAB_GRAIN_BYTES, FINE_LOG = 9 };
+    if (bytes <= SLAB_FINE_MAX_BYTES)
+        return (uint32_t)((bytes + SLAB_GRAIN_BYTES - 1) / SLAB_GRAIN_BYTES);
+    uint32_t log = 63 - (uint32_t)__builtin_clzll(bytes - 1), upper = (uint32_t)((bytes - 1) >> (log - 1)) & 1;
+    return FINE + 1 + (log - FINE_LOG) * 2 + upper;
+}
+
+static uint32_t cell_bytes(size_t bytes)
+{
+    if (bytes <= SLAB_FINE_MAX_BYTES)
+        return (uint32_t)((bytes + SLAB_GRAIN_BYTES - 1) / SLAB_GRAIN_BYTES * SLAB_GRAIN_BYTES);
+    uint32_t log = 63 - (uint32_t)__builtin_clzll(bytes - 1), upper = (uint32_t)((bytes - 1) >> (log - 1)) & 1;
+    return (3 + upper) << (log - 1);
+}
+
+static uint32_t batch_of(uint32_t cell)
+{
+    return cell * BATCH_MAX <= BATCH_BYTES ? BATCH_MAX : cell >= BATCH_BYTES / 2 ? 2 : BATCH_BYTES / cell;
 }
 
 static void **link_of(const struct slab_pool *pool, void *cell)
@@ -110,6 +128,7 @@ static bool map_region(struct slab_pool *pool)
         munmap(mapped, before);
     munmap(mapped + before + size, size - before);
     *region = (struct slab_region){pool->regions, mapped + before};
+    (void)madvise(region->base, size, MADV_HUGEPAGE); /* fewer faults and misses of the TLB, where there are any */
 #if defined(CONTEXT_ASAN)
     __lsan_register_root_region(region->base, size); /* states of processes may point to what they own */
 #endif
@@ -139,12 +158,12 @@ static void close_chunk(struct slab_pool *pool, struct slab_chunk *chunk)
 }
 
 /* A new chunk, open. NULL: no memory. */
-static struct slab_chunk *make_chunk(struct slab_pool *pool, uint32_t cell_bytes)
+static struct slab_chunk *make_chunk(struct slab_pool *pool, uint32_t cell)
 {
     if (pool->carved == SLAB_REGION_BYTES / SLAB_CHUNK_BYTES && !map_region(pool))
         return NULL;
     struct slab_chunk *chunk = (struct slab_chunk *)(pool->regions->base + (size_t)pool->carved++ * SLAB_CHUNK_BYTES);
-    *chunk = (struct slab_chunk){.cell_bytes = cell_bytes, .fresh = CHUNK_HEADER};
+    *chunk = (struct slab_chunk){.cell_bytes = cell, .fresh = CHUNK_HEADER};
     open_chunk(pool, chunk);
     return chunk;
 }
@@ -154,10 +173,10 @@ static bool has_fresh(const struct slab_chunk *chunk)
     return chunk->fresh + chunk->cell_bytes <= SLAB_CHUNK_BYTES;
 }
 
-static void *take(struct slab_pool *pool, uint32_t index)
+static void *take(struct slab_pool *pool, size_t bytes)
 {
-    struct slab_chunk *chunk = pool->open[index];
-    if (chunk == NULL && (chunk = make_chunk(pool, index * SLAB_GRAIN_BYTES)) == NULL)
+    struct slab_chunk *chunk = pool->open[size_index(bytes)];
+    if (chunk == NULL && (chunk = make_chunk(pool, cell_bytes(bytes))) == NULL)
         return NULL;
     void *cell = chunk->free;
     if (cell != NULL) {
@@ -204,11 +223,12 @@ static void give(struct slab_pool *pool, void *cell)
 
 /* ---- Cells ---- */
 
-static bool refill(struct slab_pool *pool, struct slab_cache *cache, uint32_t index)
+static bool refill(struct slab_pool *pool, struct slab_cache *cache, uint32_t index, size_t bytes)
 {
+    uint32_t batch = batch_of(cell_bytes(bytes));
     spin_lock(&pool->lock);
-    for (int i = 0; i < BATCH; i++) {
-        void *cell = take(pool, index);
+    for (uint32_t i = 0; i < batch; i++) {
+        void *cell = take(pool, bytes);
         if (cell == NULL)
             break;
         *link_of(pool, cell) = cache->free[index];
@@ -225,15 +245,15 @@ void *slab_get(struct slab_pool *pool, struct slab_cache *cache, size_t bytes)
     void *cell = NULL;
     if (cache == NULL) {
         spin_lock(&pool->lock);
-        cell = take(pool, index);
+        cell = take(pool, bytes);
         spin_unlock(&pool->lock);
-    } else if (cache->count[index] > 0 || refill(pool, cache, index)) {
+    } else if (cache->count[index] > 0 || refill(pool, cache, index, bytes)) {
         cell = cache->free[index];
         cache->free[index] = *link_of(pool, cell);
         cache->count[index]--;
     }
     if (cell != NULL)
-        show(cell, (size_t)index * SLAB_GRAIN_BYTES);
+        show(cell, cell_bytes(bytes));
     return cell;
 }
 
@@ -254,7 +274,7 @@ void slab_put(struct slab_pool *pool, struct slab_cache *cache, void *cell, size
     uint32_t index = size_index(bytes);
     /* Relaxed: whoever still comes here by a hint sees this, or the value from before, which lets it in no more. */
     atomic_store_explicit((_Atomic uintptr_t *)(void *)((char *)cell + pool->word), 0, memory_order_relaxed);
-    hide(pool, cell, (size_t)index * SLAB_GRAIN_BYTES);
+    hide(pool, cell, cell_bytes(bytes));
     if (cache == NULL) {
         spin_lock(&pool->lock);
         give(pool, cell);
@@ -263,14 +283,33 @@ void slab_put(struct slab_pool *pool, struct slab_cache *cache, void *cell, size
     }
     *link_of(pool, cell) = cache->free[index];
     cache->free[index] = cell;
-    if (++cache->count[index] > CACHE_MAX)
-        give_cached(pool, cache, index, BATCH);
+    uint32_t batch = batch_of(cell_bytes(bytes));
+    if (++cache->count[index] > 2 * batch)
+        give_cached(pool, cache, index, batch);
 }
 
 void slab_cache_flush(struct slab_pool *pool, struct slab_cache *cache)
 {
     for (uint32_t index = 0; index < SLAB_SIZES; index++)
         give_cached(pool, cache, index, cache->count[index]);
+}
+
+void *slab_array_get(struct slab_pool *pool, size_t bytes)
+{
+    if (bytes > SLAB_MAX_BYTES)
+        return calloc(1, bytes);
+    void *array = slab_get(pool, NULL, bytes);
+    if (array != NULL)
+        memset(array, 0, bytes);
+    return array;
+}
+
+void slab_array_put(struct slab_pool *pool, void *array, size_t bytes)
+{
+    if (bytes > SLAB_MAX_BYTES)
+        free(array);
+    else if (array != NULL)
+        slab_put(pool, NULL, array, bytes);
 }
 
 size_t slab_chunk_bytes(struct slab_pool *pool)

@@ -144,7 +144,7 @@ static void read_now(struct runtime *rt, struct capability *only, const struct m
         add_capability(cap, module, out);
     if (only != NULL || module != NULL)
         return;
-    out->processes = atomic_load_explicit(&rt->live, memory_order_relaxed);
+    out->processes = runtime_live(rt);
     out->snapshots = atomic_load_explicit(&rt->snapshots.count, memory_order_relaxed);
     for (uint32_t i = 0; i < rt->worker_count; i++)
         out->suspended += atomic_load_explicit(&rt->workers[i].suspended, memory_order_relaxed);

@@ -55,7 +55,7 @@ static void sweep_row(struct runtime *rt, struct worker *w, struct row *row, uin
 static bool is_pressed(struct runtime *rt)
 {
     uint64_t most = rt->options.max_processes;
-    return most != 0 && atomic_load_explicit(&rt->live, memory_order_relaxed) > most - most / 8;
+    return most != 0 && atomic_load_explicit(&rt->limited, memory_order_relaxed) > most - most / 8;
 }
 
 /* The next capability in the list after one, or the first. */

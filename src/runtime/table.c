@@ -16,7 +16,12 @@
 
 enum { MIN_SLOTS = 8, ALIGNMENT = 64 };
 
-int table_init(struct table *table, size_t stripe_count)
+static size_t array_bytes(uint32_t capacity)
+{
+    return capacity * sizeof(uint64_t);
+}
+
+int table_init(struct table *table, size_t stripe_count, struct slab_pool *arrays)
 {
     size_t count = stripe_count != 0 ? stripe_count : TABLE_DEFAULT_STRIPES;
     if (count > TABLE_MAX_STRIPES || (count & (count - 1)) != 0)
@@ -26,7 +31,7 @@ int table_init(struct table *table, size_t stripe_count)
     if (stripes == NULL)
         return MESH_ENOMEM;
     memset(stripes, 0, size);
-    *table = (struct table){.stripes = stripes, .stripe_count = count, .shift = 63};
+    *table = (struct table){.arrays = arrays, .stripes = stripes, .stripe_count = count, .shift = 63};
     for (; count > 1; count /= 2)
         table->shift--;
     return MESH_OK;
@@ -35,7 +40,7 @@ int table_init(struct table *table, size_t stripe_count)
 void table_fini(struct table *table)
 {
     for (size_t i = 0; i < table->stripe_count; i++)
-        free(table->stripes[i].slots);
+        slab_array_put(table->arrays, table->stripes[i].slots, array_bytes(table->stripes[i].capacity));
     free(table->stripes);
 }
 
@@ -95,21 +100,21 @@ static void place(uint64_t *slots, uint32_t capacity, uint64_t slot)
 }
 
 /* Moves the slots into an array of another capacity; false when there is no memory for it. */
-static bool resize(struct table_stripe *stripe, uint32_t capacity)
+static bool resize(struct table *table, struct table_stripe *stripe, uint32_t capacity)
 {
-    uint64_t *slots = calloc(capacity, sizeof *slots);
+    uint64_t *slots = slab_array_get(table->arrays, array_bytes(capacity));
     if (slots == NULL)
         return false;
     for (uint32_t i = 0; i < stripe->capacity; i++)
         if (stripe->slots[i] != 0)
             place(slots, capacity, stripe->slots[i]);
-    free(stripe->slots);
-    stripe->slots = slots;
-    stripe->capacity = capacity;
+    slab_array_put(table->arrays, stripe->slots, array_bytes(stripe->capacity));
+    __atomic_store_n(&stripe->slots, slots, __ATOMIC_RELAXED);
+    __atomic_store_n(&stripe->capacity, capacity, __ATOMIC_RELAXED);
     return true;
 }
 
-int table_insert(struct table_stripe *stripe, uint64_t hash, struct table_entry *entry)
+int table_insert(struct table *table, struct table_stripe *stripe, uint64_t hash, struct table_entry *entry)
 {
     uint64_t address = (uint64_t)(uintptr_t)entry;
     assert(address != 0 && address >> TABLE_POINTER_BITS == 0);
@@ -118,7 +123,7 @@ int table_insert(struct table_stripe *stripe, uint64_t hash, struct table_entry 
         if (count >= TABLE_MAX_SLOTS / 8 * 7)
             return MESH_ELIMIT;
     } else if (count >= stripe->capacity / 4 * 3) {
-        if (!resize(stripe, larger(stripe->capacity)))
+        if (!resize(table, stripe, larger(stripe->capacity)))
             return MESH_ENOMEM;
     }
     entry->check = table_check(hash);
@@ -142,7 +147,7 @@ static void close_gap(struct table_stripe *stripe, uint32_t gap)
     slots[gap] = 0;
 }
 
-bool table_remove(struct table_stripe *stripe, uint64_t hash, const struct table_entry *entry)
+bool table_remove(struct table *table, struct table_stripe *stripe, uint64_t hash, const struct table_entry *entry)
 {
     if (stripe->capacity == 0)
         return false;
@@ -157,7 +162,7 @@ bool table_remove(struct table_stripe *stripe, uint64_t hash, const struct table
     uint32_t count = count_of(stripe) - 1;
     set_count(stripe, count);
     if (count < stripe->capacity / 4 && stripe->capacity / 2 >= MIN_SLOTS)
-        (void)resize(stripe, stripe->capacity / 2); /* without memory for it, it stays as it is */
+        (void)resize(table, stripe, stripe->capacity / 2); /* without memory for it, it stays as it is */
     return true;
 }
 

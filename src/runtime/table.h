@@ -26,6 +26,7 @@
 #include <stdint.h>
 
 #include "base/lock.h"
+#include "runtime/slab.h"
 
 enum {
     TABLE_DEFAULT_STRIPES = 4096,
@@ -44,19 +45,21 @@ struct table_entry {
 struct table_stripe {
     _Alignas(32) struct spin lock;
     _Atomic uint32_t count; /* written under lock, all relaxed: a number, it orders nothing */
-    uint32_t capacity;      /* slots; 0 before the first entry */
-    uint64_t *slots;        /* tag << 48 | address; 0: free. At least one is free */
+    uint32_t capacity;      /* slots; 0 before the first entry. Written atomically, for table_prefetch */
+    uint64_t *slots;        /* tag << 48 | address; 0: free. At least one is free. Likewise */
 };
 
 struct table {
+    struct slab_pool *arrays;     /* of the stripes' slots */
     struct table_stripe *stripes; /* constant after init */
     size_t stripe_count;
     unsigned shift;
 };
 
 /* Prepares an empty table in the caller's memory. stripe_count: a power of two up to TABLE_MAX_STRIPES, or 0 for
- * TABLE_DEFAULT_STRIPES (128 KiB). MESH_EINVAL, MESH_ENOMEM. */
-int table_init(struct table *table, size_t stripe_count);
+ * TABLE_DEFAULT_STRIPES (128 KiB). arrays: where it gets memory for slots; ends after the table. MESH_EINVAL,
+ * MESH_ENOMEM. */
+int table_init(struct table *table, size_t stripe_count, struct slab_pool *arrays);
 
 /* Frees the table. Entries that are still in it stay the caller's. Nobody may use the table any more. */
 void table_fini(struct table *table);
@@ -67,11 +70,11 @@ size_t table_count(const struct table *table);
 /* Adds an entry under its hash. The caller holds the stripe's lock and has found no equal one. The entry must stay
  * where it is until table_remove. May allocate. MESH_ELIMIT: the stripe has TABLE_MAX_SLOTS slots and 7/8 of them are
  * in use. MESH_ENOMEM. After an error the stripe is as before. */
-int table_insert(struct table_stripe *stripe, uint64_t hash, struct table_entry *entry);
+int table_insert(struct table *table, struct table_stripe *stripe, uint64_t hash, struct table_entry *entry);
 
 /* Takes an entry out; says whether it was there. The caller holds the stripe's lock, and hash is the one it was
  * inserted with. */
-bool table_remove(struct table_stripe *stripe, uint64_t hash, const struct table_entry *entry);
+bool table_remove(struct table *table, struct table_stripe *stripe, uint64_t hash, const struct table_entry *entry);
 
 /* The entries of a stripe one after the other, in no order; NULL at the end. *cursor is 0 at first. The caller holds
  * the stripe's lock from the first call to the last and neither inserts nor removes in between. */
@@ -102,6 +105,15 @@ static inline uint32_t table_check(uint64_t hash)
 static inline uint32_t table_home(uint64_t tag, uint32_t capacity)
 {
     return (uint32_t)(tag * capacity >> TABLE_TAG_BITS);
+}
+
+/* Fetches the slot where a search for this hash begins. Without the lock: at worst it fetches the wrong one. */
+static inline void table_prefetch(const struct table_stripe *stripe, uint64_t hash)
+{
+    const uint64_t *slots = __atomic_load_n(&stripe->slots, __ATOMIC_RELAXED);
+    uint32_t capacity = __atomic_load_n(&stripe->capacity, __ATOMIC_RELAXED);
+    uintptr_t slot = (uintptr_t)slots + sizeof *slots * table_home(hash & ((1 << TABLE_TAG_BITS) - 1), capacity);
+    __builtin_prefetch((const void *)slot, 1);
 }
 
 /* The entry with this hash for which same(entry, key) is true, or NULL. The caller holds the stripe's lock. Always

@@ -176,6 +176,8 @@ struct worker {
     _Alignas(64) struct runtime *runtime;
     uint32_t index;
     _Atomic uint32_t suspended; /* coroutines in waiting; read by others */
+    _Atomic uint64_t started;   /* processes; read by others, like the next */
+    _Atomic uint64_t ended;
     struct message_cache messages;
     struct slab_cache cells;
     struct pids_cache slots;

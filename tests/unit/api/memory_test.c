@@ -3,6 +3,7 @@
  *
  * The linker turns the library's allocations to the functions below. What goes through must_calloc is of the library's
  * own sizes, and never refused: it would end the program. */
+#include "runtime/slab.h"
 #include "unit/api/agent.h"
 
 void *__real_malloc(size_t size);
@@ -13,6 +14,10 @@ void *__wrap_malloc(size_t size);
 void *__wrap_calloc(size_t n, size_t size);
 void *__wrap_realloc(void *old, size_t size);
 void *__wrap_must_calloc(size_t n, size_t size);
+void *__real_slab_get(struct slab_pool *pool, struct slab_cache *cache, size_t bytes);
+void *__real_slab_array_get(struct slab_pool *pool, size_t bytes);
+void *__wrap_slab_get(struct slab_pool *pool, struct slab_cache *cache, size_t bytes);
+void *__wrap_slab_array_get(struct slab_pool *pool, size_t bytes);
 
 static _Thread_local int allowed = -1; /* allocations of this thread until one fails; -1: all succeed */
 static _Thread_local bool own;         /* inside must_calloc */
@@ -37,6 +42,16 @@ void *__wrap_calloc(size_t n, size_t size)
 void *__wrap_realloc(void *old, size_t size)
 {
     return refused() ? NULL : __real_realloc(old, size);
+}
+
+void *__wrap_slab_get(struct slab_pool *pool, struct slab_cache *cache, size_t bytes)
+{
+    return refused() ? NULL : __real_slab_get(pool, cache, bytes);
+}
+
+void *__wrap_slab_array_get(struct slab_pool *pool, size_t bytes)
+{
+    return refused() ? NULL : __real_slab_array_get(pool, bytes);
 }
 
 void *__wrap_must_calloc(size_t n, size_t size)

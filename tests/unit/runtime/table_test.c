@@ -14,6 +14,22 @@ struct item {
     bool present;
 };
 
+static struct slab_pool arrays;
+
+static int set_up(void **state)
+{
+    (void)state;
+    slab_init(&arrays, 0, sizeof(void *));
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    slab_fini(&arrays);
+    return 0;
+}
+
 static uint64_t mix(uint64_t z)
 {
     z += UINT64_C(0x9E3779B97F4A7C15);
@@ -41,20 +57,20 @@ static const struct item *find(const struct table *table, const struct item *ite
     return entry != NULL ? item_of(entry) : NULL;
 }
 
-static int insert(const struct table *table, struct item *item)
+static int insert(struct table *table, struct item *item)
 {
     struct table_stripe *stripe = table_stripe(table, item->hash);
     table_lock(stripe);
-    int error = table_insert(stripe, item->hash, &item->entry);
+    int error = table_insert(table, stripe, item->hash, &item->entry);
     table_unlock(stripe);
     return error;
 }
 
-static bool take_out(const struct table *table, const struct item *item)
+static bool take_out(struct table *table, const struct item *item)
 {
     struct table_stripe *stripe = table_stripe(table, item->hash);
     table_lock(stripe);
-    bool removed = table_remove(stripe, item->hash, &item->entry);
+    bool removed = table_remove(table, stripe, item->hash, &item->entry);
     table_unlock(stripe);
     return removed;
 }
@@ -63,7 +79,7 @@ static void an_empty_table_has_nothing(void **state)
 {
     (void)state;
     struct table table;
-    assert_int_equal(table_init(&table, 0), MESH_OK);
+    assert_int_equal(table_init(&table, 0, &arrays), MESH_OK);
     assert_int_equal(table.stripe_count, TABLE_DEFAULT_STRIPES);
     struct item item = {.hash = UINT64_MAX, .key = 1};
     assert_null(find(&table, &item));
@@ -80,10 +96,10 @@ static void stripe_counts_are_powers_of_two(void **state)
 {
     (void)state;
     struct table table;
-    assert_int_equal(table_init(&table, 3), MESH_EINVAL);
-    assert_int_equal(table_init(&table, (size_t)TABLE_MAX_STRIPES * 2), MESH_EINVAL);
+    assert_int_equal(table_init(&table, 3, &arrays), MESH_EINVAL);
+    assert_int_equal(table_init(&table, (size_t)TABLE_MAX_STRIPES * 2, &arrays), MESH_EINVAL);
     for (size_t count = 1; count <= TABLE_MAX_STRIPES; count *= 4) {
-        assert_int_equal(table_init(&table, count), MESH_OK);
+        assert_int_equal(table_init(&table, count, &arrays), MESH_OK);
         assert_ptr_equal(table_stripe(&table, 0), &table.stripes[0]);
         assert_ptr_equal(table_stripe(&table, UINT64_MAX), &table.stripes[count - 1]);
         assert_int_equal((uintptr_t)table.stripes % 64, 0);
@@ -96,7 +112,7 @@ static void collisions_are_told_apart(void **state)
 {
     (void)state;
     struct table table;
-    assert_int_equal(table_init(&table, 1), MESH_OK);
+    assert_int_equal(table_init(&table, 1, &arrays), MESH_OK);
     struct item items[64];
     for (uint32_t i = 0; i < 64; i++) {
         items[i] = (struct item){.hash = UINT64_C(0xFFFF) | (uint64_t)(i % 4) << 20, .key = i};
@@ -148,7 +164,7 @@ static void agree_with_array(uint64_t seed, size_t stripes, uint64_t hash_mask)
 {
     enum { ITEMS = 1500, STEPS = 20000 };
     struct table table;
-    assert_int_equal(table_init(&table, stripes), MESH_OK);
+    assert_int_equal(table_init(&table, stripes, &arrays), MESH_OK);
     struct item *items = calloc(ITEMS, sizeof *items);
     assert_non_null(items);
     for (uint32_t i = 0; i < ITEMS; i++)
@@ -194,7 +210,7 @@ static void a_stripe_has_a_limit(void **state)
     (void)state;
     enum { LIMIT = TABLE_MAX_SLOTS / 8 * 7 };
     struct table table;
-    assert_int_equal(table_init(&table, 1), MESH_OK);
+    assert_int_equal(table_init(&table, 1, &arrays), MESH_OK);
     struct item *items = calloc(LIMIT + 1, sizeof *items);
     assert_non_null(items);
     for (uint32_t i = 0; i < LIMIT + 1; i++) {
@@ -219,7 +235,7 @@ static void memory_is_about_13_bytes_an_entry(void **state)
     (void)state;
     enum { ITEMS = 100000 };
     struct table table;
-    assert_int_equal(table_init(&table, 256), MESH_OK);
+    assert_int_equal(table_init(&table, 256, &arrays), MESH_OK);
     struct item *items = calloc(ITEMS, sizeof *items);
     assert_non_null(items);
     size_t slots = 0;
@@ -264,7 +280,7 @@ static void threads_share_a_table(void **state)
 {
     (void)state;
     struct table table;
-    assert_int_equal(table_init(&table, 8), MESH_OK);
+    assert_int_equal(table_init(&table, 8, &arrays), MESH_OK);
     struct item *items = calloc(SHARED_ITEMS, sizeof *items);
     assert_non_null(items);
     for (uint32_t i = 0; i < SHARED_ITEMS; i++)
@@ -296,5 +312,5 @@ int main(void)
         cmocka_unit_test(a_stripe_has_a_limit),       cmocka_unit_test(memory_is_about_13_bytes_an_entry),
         cmocka_unit_test(threads_share_a_table),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, set_up, tear_down);
 }
