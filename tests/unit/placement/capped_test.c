@@ -1,4 +1,6 @@
-/* capped against its published numbers (docs/placement.md): hashes, scores, caps, and whole rings. */
+/* capped against its published numbers (docs/placement.md): hashes, scores, lengths, caps, and whole rings. */
+#include <math.h>
+
 #include <mesh/error.h>
 
 #include "base/siphash.h"
@@ -77,8 +79,8 @@ static void the_published_numbers(void **state)
     FILE *file = vectors_open("capped.txt");
     char line[512], name[64];
     unsigned shard;
-    unsigned long long want;
-    int hashes = 0, scores = 0, rings = 0;
+    unsigned long long score, want;
+    int hashes = 0, scores = 0, lengths = 0, rings = 0;
     while (vectors_line(file, line, sizeof line)) {
         if (sscanf(line, "hash %63s %llx", name, &want) == 2) {
             assert_true(capped_hash(mesh_str(name)) == want);
@@ -86,6 +88,9 @@ static void the_published_numbers(void **state)
         } else if (sscanf(line, "score %63s %u %llx", name, &shard, &want) == 3) {
             assert_true(capped_score(capped_hash(mesh_str(name)), shard) == want);
             scores++;
+        } else if (sscanf(line, "length %llx %llu", &score, &want) == 2) {
+            assert_true(capped_length(score) == want);
+            lengths++;
         } else {
             assert_int_equal(sscanf(line, "ring %u", &shard), 1);
             read_ring(file, &e);
@@ -96,21 +101,69 @@ static void the_published_numbers(void **state)
     fclose(file);
     assert_int_equal(hashes, 6);
     assert_int_equal(scores, 5);
+    assert_int_equal(lengths, 11);
     assert_int_equal(rings, 7);
 }
 
 static void caps(void **state)
 {
     (void)state;
-    assert_int_equal(capped_cap(4096, 1, 1), 4096 + 64);
-    assert_int_equal(capped_cap(4096, 1, 3), 1366 + 36);        /* fair 1365.3: ceil, and the root of its floor */
-    assert_int_equal(capped_cap(1, 1, 1024), 1);                /* floor 0 */
-    assert_int_equal(capped_cap(65536, 100, 100), 65536 + 256); /* the largest product */
-    assert_int_equal(capped_cap(65536, 100, 102400), 64 + 8);
-    assert_int_equal(capped_cap(65535, 1, 1), 65535 + 255); /* just below a square */
+    assert_int_equal(capped_cap(4096, 1, 1), 4096 + 128); /* a root that is whole */
+    assert_int_equal(capped_cap(4096, 1, 3), 1440);       /* 1365.3 + 73.9: rounded up once */
+    assert_int_equal(capped_cap(3, 1, 1), 3 + 4);         /* sqrt(12) is 3.5 */
+    assert_int_equal(capped_cap(1, 1, 1024), 1);          /* 1/1024 + 0.06 */
+    assert_int_equal(capped_cap(1, 1, 102400), 1);
+    assert_int_equal(capped_cap(65536, 100, 100), 65536 + 512);
+    assert_int_equal(capped_cap(65536, 100, 102400), 64 + 16); /* the largest product */
+    assert_int_equal(capped_cap(65536, 1, 102400), 3);         /* 0.64 + 1.6 */
 }
 
-/* The definition word for word: all nodes sorted by score for each shard, the first that is not full taken. */
+/* For caps of any size: no smaller number would do, in the words of the definition. */
+static void caps_are_the_smallest_that_do(void **state)
+{
+    (void)state;
+    static const uint32_t shards[] = {1, 2, 3, 100, 4096, 65535, 65536}, weights[] = {1, 2, 3, 10, 99, 100};
+    for (size_t i = 0; i < sizeof shards / sizeof *shards; i++) {
+        for (size_t j = 0; j < sizeof weights / sizeof *weights; j++) {
+            for (uint32_t total = weights[j]; total <= 102400; total += 1 + total / 7) {
+                const int64_t product = (int64_t)shards[i] * weights[j], least = 4 * product * total;
+                int64_t over = (int64_t)capped_cap(shards[i], weights[j], total) * total - product;
+                assert_true(over >= 0 && over * over >= least);
+                over -= total;
+                assert_true(over < 0 || over * over < least);
+            }
+        }
+    }
+}
+
+static void lengths_are_logarithms_and_never_grow_with_the_score(void **state)
+{
+    (void)state;
+    uint64_t score = 1, length = capped_length(score);
+    while (score < UINT64_MAX) {
+        /* Steps of about 1/4096 of the score, and single ones around each power of two. */
+        bool edge = (score & (score + 1)) == 0 || (score & (score - 1)) == 0;
+        uint64_t step = edge ? 1 : 1 + (score >> 12);
+        score = UINT64_MAX - score < step ? UINT64_MAX : score + step;
+        uint64_t next = capped_length(score);
+        assert_true(next <= length && next >= 2);
+        assert_true(fabs(ldexp((double)next, -32) - (64 - log2((double)(score | 1)))) < 1e-8);
+        length = next;
+    }
+    assert_int_equal(length, 2);
+}
+
+/* Whether node a is nearer to a shard than b, a's name being the higher. */
+static bool nearer(const struct ring *ring, size_t a, size_t b, uint32_t shard)
+{
+    uint64_t score_a = capped_score(capped_hash(ring_name(ring, a)), shard);
+    uint64_t score_b = capped_score(capped_hash(ring_name(ring, b)), shard);
+    uint64_t distance_a = capped_length(score_a) * ring_weight(ring, b);
+    uint64_t distance_b = capped_length(score_b) * ring_weight(ring, a);
+    return distance_a < distance_b || (distance_a == distance_b && score_a > score_b);
+}
+
+/* The definition word for word: for each shard all nodes by distance, the first that is not full taken. */
 static void owners_by_definition(const struct ring *ring, uint16_t *owners)
 {
     uint32_t owned[64] = {0};
@@ -118,13 +171,9 @@ static void owners_by_definition(const struct ring *ring, uint16_t *owners)
         bool tried[64] = {false};
         for (;;) {
             size_t best = SIZE_MAX;
-            uint64_t best_score = 0;
             for (size_t i = 0; i < ring_nodes(ring); i++) {
-                uint64_t score = capped_score(capped_hash(ring_name(ring, i)), s);
-                if (!tried[i] && (best == SIZE_MAX || score > best_score)) {
+                if (!tried[i] && (best == SIZE_MAX || nearer(ring, i, best, s)))
                     best = i;
-                    best_score = score;
-                }
             }
             assert_true(best != SIZE_MAX);
             tried[best] = true;
@@ -165,6 +214,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_published_numbers),
         cmocka_unit_test(caps),
+        cmocka_unit_test(caps_are_the_smallest_that_do),
+        cmocka_unit_test(lengths_are_logarithms_and_never_grow_with_the_score),
         cmocka_unit_test(rings_are_those_of_the_definition),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
