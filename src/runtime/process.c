@@ -110,8 +110,10 @@ static int restore(struct runtime *rt, struct worker *w, struct coroutine *c, st
     return rc;
 }
 
-/* Runs init or restore for the first message of a life. */
-static int start(struct runtime *rt, struct worker *w, struct coroutine *c, struct actor *a, struct message *m)
+/* Runs init or restore for the first message of a life. Out of line, like the other beginnings and ends below: their
+ * buffers would make the frame of every call larger. */
+__attribute__((noinline)) static int start(struct runtime *rt, struct worker *w, struct coroutine *c, struct actor *a,
+                                           struct message *m)
 {
     int rc = may_start(rt, w, a);
     if (rc != MESH_OK)
@@ -146,8 +148,8 @@ static void notify(struct runtime *rt, struct worker *w, uint64_t to, struct sig
 }
 
 /* A message that will not be handled: whoever can be told is. */
-static void refuse(struct runtime *rt, struct worker *w, const struct class *class, struct message *m, int error,
-                   mesh_term reason)
+__attribute__((noinline)) static void refuse(struct runtime *rt, struct worker *w, const struct class *class,
+                                             struct message *m, int error, mesh_term reason)
 {
     struct class_stats *stats = worker_stats(w, class->index);
     switch (m->kind) {
@@ -175,8 +177,8 @@ static void refuse(struct runtime *rt, struct worker *w, const struct class *cla
     message_unref(rt, w, m);
 }
 
-static void save(struct runtime *rt, struct worker *w, struct coroutine *c, struct actor *a,
-                 const struct message *release)
+__attribute__((noinline)) static void save(struct runtime *rt, struct worker *w, struct coroutine *c, struct actor *a,
+                                           const struct message *release)
 {
     if (a->class->module->ops.snapshot == NULL)
         return;
@@ -248,7 +250,8 @@ static struct message *take_mailbox(struct actor *a)
 /* Ends the life. True: the actor is gone; false: a new life waits to begin.
  *
  * Callers are told after the life has ended: what they send next must find the next one. */
-static bool end(struct runtime *rt, struct worker *w, struct coroutine *c, struct actor *a, const struct ending *e)
+__attribute__((noinline)) static bool end(struct runtime *rt, struct worker *w, struct coroutine *c, struct actor *a,
+                                          const struct ending *e)
 {
     const struct class *class = a->class;
     const mesh_module *ops = &class->module->ops;
@@ -288,7 +291,8 @@ static mesh_term reason_of(struct coroutine *c, int rc, uint8_t space[MESSAGE_IN
     return atom_term(rc == MESH_OK ? "normal" : mesh_error_name(rc), space);
 }
 
-static bool crash(struct runtime *rt, struct worker *w, struct coroutine *c, struct actor *a, struct message *m, int rc)
+__attribute__((noinline, cold)) static bool crash(struct runtime *rt, struct worker *w, struct coroutine *c,
+                                                  struct actor *a, struct message *m, int rc)
 {
     uint8_t space[MESSAGE_INLINE];
     struct ending e = {.error = MESH_ECRASHED, .counter = COUNT_CRASHES, .started = true};
@@ -303,8 +307,8 @@ static bool crash(struct runtime *rt, struct worker *w, struct coroutine *c, str
 }
 
 /* The process did not start: m and what waits behind it learn why. */
-static bool fail_start(struct runtime *rt, struct worker *w, struct coroutine *c, struct actor *a, struct message *m,
-                       int rc)
+__attribute__((noinline, cold)) static bool fail_start(struct runtime *rt, struct worker *w, struct coroutine *c,
+                                                       struct actor *a, struct message *m, int rc)
 {
     uint8_t space[MESSAGE_INLINE];
     struct ending e = {.error = rc, .counter = COUNT_REFUSED};
@@ -469,26 +473,32 @@ static bool is_told_to_end(const struct actor *a, int rc)
     return rc == MESH_ESTOPPING && (atomic_load_explicit(&a->flags, memory_order_relaxed) & ACTOR_ENDING) != 0;
 }
 
+/* The handler asked for a snapshot, or for the end. False: the actor is gone. */
+__attribute__((noinline)) static bool checkpoint_or_stop(struct runtime *rt, struct coroutine *c, struct actor *a)
+{
+    if (c->self.checkpoint) {
+        c->self.checkpoint = false;
+        save(rt, c->worker, c, a, NULL);
+    }
+    if (!c->self.stop)
+        return true;
+    uint8_t space[MESSAGE_INLINE];
+    struct ending e = {.counter = COUNT_STOPS, .started = true, .reason = reason_of(c, MESH_OK, space)};
+    return !end(rt, c->worker, c, a, &e);
+}
+
 /* What the handler asked for. False: the actor is gone. */
-static bool after_handler(struct runtime *rt, struct coroutine *c, struct actor *a, struct message *m, int rc)
+static inline bool after_handler(struct runtime *rt, struct coroutine *c, struct actor *a, struct message *m, int rc)
 {
     struct worker *w = c->worker;
     if (__builtin_expect(rc != MESH_OK, 0) && !is_told_to_end(a, rc))
         return !crash(rt, w, c, a, m, rc);
     call_handled(rt, w, a, m);
-    if (__builtin_expect(c->self.checkpoint, 0)) {
-        c->self.checkpoint = false;
-        save(rt, w, c, a, NULL);
-    }
-    if (__builtin_expect(c->self.stop, 0)) {
-        uint8_t space[MESSAGE_INLINE];
-        struct ending e = {.counter = COUNT_STOPS, .started = true, .reason = reason_of(c, MESH_OK, space)};
-        return !end(rt, c->worker, c, a, &e);
-    }
-    return true;
+    return __builtin_expect(!c->self.checkpoint && !c->self.stop, 1) || checkpoint_or_stop(rt, c, a);
 }
 
-static bool handle_signal(struct runtime *rt, struct worker *w, struct coroutine *c, struct actor *a, struct message *m)
+__attribute__((noinline)) static bool handle_signal(struct runtime *rt, struct worker *w, struct coroutine *c,
+                                                    struct actor *a, struct message *m)
 {
     bool info = false;
     switch (m->kind) {
@@ -511,33 +521,45 @@ static bool handle_signal(struct runtime *rt, struct worker *w, struct coroutine
 }
 
 /* A message was dropped. An entry that has not begun a life, and was kept for that message, goes. */
-static bool stays(struct runtime *rt, struct worker *w, struct actor *a)
+__attribute__((noinline)) static bool stays(struct runtime *rt, struct worker *w, struct actor *a)
 {
     return (atomic_load_explicit(&a->flags, memory_order_relaxed) & ACTOR_FRESH) == 0 || is_waiting(a) ||
            !route_remove(rt, w, a);
+}
+
+/* The message was sent to a life that has ended. */
+__attribute__((noinline)) static bool too_late_for_life(struct runtime *rt, struct worker *w, struct actor *a,
+                                                        struct message *m)
+{
+    uint8_t space[MESSAGE_INLINE];
+    refuse(rt, w, a->class, m, MESH_ENOPROCESS, atom_term("noproc", space));
+    return stays(rt, w, a);
+}
+
+/* The caller has gone: do not start what nobody awaits. */
+__attribute__((noinline)) static bool too_late_for_caller(struct runtime *rt, struct worker *w, struct actor *a,
+                                                          struct message *m)
+{
+    call_fail(rt, w, m, MESH_ETIMEOUT, (mesh_term){0});
+    message_unref(rt, w, m);
+    return stays(rt, w, a);
 }
 
 /* Handles a message. False: the actor is gone. */
 static bool handle(struct worker *w, struct coroutine *c, struct actor *a, struct message *m)
 {
     struct runtime *rt = w->runtime;
-    if (m->by_pid && m->pid != actor_number(a)) { /* it was sent to a life that has ended */
-        uint8_t space[MESSAGE_INLINE];
-        refuse(rt, w, a->class, m, MESH_ENOPROCESS, atom_term("noproc", space));
-        return stays(rt, w, a);
-    }
-    if (m->kind == MESSAGE_CALL && m->deadline_ns != 0 && w->now_ns > m->deadline_ns) {
-        call_fail(rt, w, m, MESH_ETIMEOUT, (mesh_term){0}); /* the caller has gone: do not start what nobody awaits */
-        message_unref(rt, w, m);
-        return stays(rt, w, a);
-    }
-    if ((atomic_load_explicit(&a->flags, memory_order_relaxed) & ACTOR_FRESH) != 0) {
+    if (__builtin_expect(m->by_pid && m->pid != actor_number(a), 0))
+        return too_late_for_life(rt, w, a, m);
+    if (__builtin_expect(m->kind == MESSAGE_CALL && m->deadline_ns != 0 && w->now_ns > m->deadline_ns, 0))
+        return too_late_for_caller(rt, w, a, m);
+    if (__builtin_expect((atomic_load_explicit(&a->flags, memory_order_relaxed) & ACTOR_FRESH) != 0, 0)) {
         int rc = start(rt, w, c, a, m);
         w = c->worker;
         if (rc != MESH_OK)
             return !fail_start(rt, w, c, a, m, rc);
     }
-    if (m->kind > MESSAGE_INFO)
+    if (__builtin_expect(m->kind > MESSAGE_INFO, 0))
         return handle_signal(rt, w, c, a, m);
     if (m->kind == MESSAGE_CALL) {
         m->pid = actor_number(a);

@@ -24,9 +24,14 @@ struct wanted {
 /* memcmp for ids, which are mostly short. */
 static inline bool same_id(const char *a, const char *b, size_t len)
 {
-    if (len < 8 || len > 32)
+    uint64_t x = 0, y = 0;
+    if (len > 32)
         return memcmp(a, b, len) == 0;
-    uint64_t x, y;
+    if (len < 8) {
+        copy_few(&x, a, len);
+        copy_few(&y, b, len);
+        return x == y;
+    }
     for (size_t i = 0; i + 8 < len; i += 8) {
         memcpy(&x, a + i, 8);
         memcpy(&y, b + i, 8);
