@@ -128,7 +128,9 @@ static bool map_region(struct slab_pool *pool)
         munmap(mapped, before);
     munmap(mapped + before + size, size - before);
     *region = (struct slab_region){pool->regions, mapped + before};
-    (void)madvise(region->base, size, MADV_HUGEPAGE); /* fewer faults and misses of the TLB, where there are any */
+    /* Huge pages mean fewer faults and fewer misses of the TLB. A small node would rather have its memory. */
+    if (region->next != NULL)
+        (void)madvise(region->base, size, MADV_HUGEPAGE);
 #if defined(CONTEXT_ASAN)
     __lsan_register_root_region(region->base, size); /* states of processes may point to what they own */
 #endif
