@@ -25,7 +25,7 @@ has "^  calls +$(thousands "$words") in [0-9.]+ s\$"
 has '^  calls per second +[0-9,]+$'
 has "^  processes activated +$(thousands "$distinct") over [0-9,]+ shards\$"
 has '^  memory per process +[0-9,]+ bytes '
-has '^  its caller got +MESH_ECRASHED: the process crashed while the call waited$'
+has '^  its caller got +MESH_ECRASHED: the process crashed'
 has '^  with the reason +\{:told_to_crash, "[a-z]+"\}$'
 has '^  the next call +activated a fresh process: count 0, '
 has "^  all others +$(thousands $((distinct - 1))) other processes asked before and after: every count unchanged\$"
