@@ -27,6 +27,9 @@ endif()
 if(MESH_FUZZ)
     list(APPEND sanitize -fsanitize=fuzzer-no-link)
 endif()
+if(MESH_SANITIZE)
+    target_compile_definitions(mesh_flags INTERFACE MESH_PERTURB) # src/base/perturb.h
+endif()
 target_compile_options(mesh_flags INTERFACE ${sanitize})
 target_link_options(mesh_flags INTERFACE ${sanitize})
 

@@ -11,6 +11,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/perturb.h"
+
 enum { SPIN_TURNS = 100 };
 
 struct spin {
@@ -41,6 +43,7 @@ static inline bool spin_trylock(struct spin *spin)
 
 static inline void spin_lock(struct spin *spin)
 {
+    perturb();
     while (!spin_trylock(spin)) {
         /* Waiting reads only: the line stays shared until the owner writes it. */
         for (unsigned turn = 0; atomic_load_explicit(&spin->locked, memory_order_relaxed) != 0; turn++) {
@@ -56,6 +59,7 @@ static inline void spin_lock(struct spin *spin)
 static inline void spin_unlock(struct spin *spin)
 {
     atomic_store_explicit(&spin->locked, 0, memory_order_release);
+    perturb();
 }
 
 #endif

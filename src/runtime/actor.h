@@ -155,6 +155,7 @@ static inline bool actor_push(struct actor *a, struct message *m)
     do {
         m->post.next = inbox_is_empty(head) ? NULL : (struct post *)head;
     } while (!atomic_compare_exchange_weak_explicit(&a->inbox, &head, m, memory_order_acq_rel, memory_order_relaxed));
+    perturb();
     atomic_fetch_add_explicit(&a->queued, 1, memory_order_relaxed);
     return head == INBOX_IDLE;
 }
@@ -164,6 +165,7 @@ static inline bool actor_take(struct actor *a)
 {
     if (atomic_load_explicit(&a->inbox, memory_order_relaxed) == INBOX_RUNNING)
         return false;
+    perturb();
     struct message *m = atomic_exchange_explicit(&a->inbox, INBOX_RUNNING, memory_order_acq_rel);
     struct message *list = NULL;
     while (m != NULL) {
@@ -191,6 +193,7 @@ static inline struct message *actor_next(struct actor *a)
 static inline bool actor_rest(struct actor *a)
 {
     struct message *running = INBOX_RUNNING;
+    perturb();
     return atomic_compare_exchange_strong_explicit(&a->inbox, &running, INBOX_IDLE, memory_order_release,
                                                    memory_order_relaxed);
 }

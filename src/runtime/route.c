@@ -436,6 +436,7 @@ static void interrupt_if_ending(struct runtime *rt, struct actor *a, const struc
         (atomic_load_explicit(&a->flags, memory_order_relaxed) & ACTOR_TRAPS) != 0)
         return;
     atomic_fetch_or_explicit(&a->flags, ACTOR_ENDING, memory_order_seq_cst);
+    perturb();
     uint32_t waiting = atomic_load_explicit(&a->waiting, memory_order_seq_cst);
     if (waiting != 0)
         coroutine_interrupt(rt, waiting, actor_number(a));

@@ -122,6 +122,7 @@ static bool announce_wait(struct worker *w, struct coroutine *c)
     if (a == NULL)
         return false;
     atomic_store_explicit(&a->waiting, waiting_at(w, c), memory_order_seq_cst);
+    perturb();
     return (atomic_load_explicit(&a->flags, memory_order_seq_cst) & ACTOR_ENDING) != 0;
 }
 

@@ -39,6 +39,7 @@ static void take(struct runtime *rt, struct seat *seat)
 {
     struct worker *w = seat->worker;
     atomic_store_explicit(&seat->taken, SEAT_WANTED, memory_order_seq_cst);
+    perturb();
     bool sure = barrier_everywhere() &&
                 /* Acquire: pairs with the release in user_begin; what the thread wrote before is ours to read. */
                 atomic_load_explicit(&seat->inside, memory_order_acquire) == SEAT_HANDLER &&

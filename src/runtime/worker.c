@@ -65,6 +65,7 @@ void worker_wake(struct worker *w)
 {
     if (atomic_load_explicit(&w->sleeping, memory_order_seq_cst) == WORKER_AWAKE)
         return;
+    perturb();
     uint32_t where = atomic_exchange_explicit(&w->sleeping, WORKER_AWAKE, memory_order_seq_cst);
     if (where == WORKER_ON_FUTEX)
         syscall(SYS_futex, &w->sleeping, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
@@ -92,6 +93,7 @@ void worker_post(struct worker *w, struct post *p)
     do {
         p->next = head;
     } while (!atomic_compare_exchange_weak_explicit(&w->inbound, &head, p, memory_order_seq_cst, memory_order_relaxed));
+    perturb();
     worker_wake(w);
 }
 
@@ -274,6 +276,7 @@ static void block(struct worker *w)
     coroutine_arm_waits(w);
     atomic_fetch_add_explicit(&rt->sleepers, 1, memory_order_seq_cst);
     atomic_store_explicit(&w->sleeping, w->descriptors == 0 ? WORKER_ON_FUTEX : WORKER_IN_LOOP, memory_order_seq_cst);
+    perturb();
     if (!something_to_do(w)) {
         uint64_t next = next_event_ns(w);
         if (w->descriptors == 0)

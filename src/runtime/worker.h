@@ -241,6 +241,7 @@ static inline struct worker *worker_enter(void)
         return NULL;
     atomic_store_explicit(&seat->inside, SEAT_RUNTIME, memory_order_relaxed);
     atomic_signal_fence(memory_order_seq_cst);
+    perturb();
     if (__builtin_expect(atomic_load_explicit(&seat->taken, memory_order_acquire) != SEAT_MINE, 0) &&
         !seat_enter_slow(seat))
         return NULL;
