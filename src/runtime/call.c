@@ -50,8 +50,9 @@ static void open_ticket(struct message *m)
 static bool close_ticket(struct message *m, uint64_t ticket, bool *owed)
 {
     uint64_t now = atomic_load_explicit(&m->ticket, memory_order_relaxed);
+    perturb();
     do {
-        if ((now & ~(uint64_t)TICKET_RETURNED) != ticket)
+        if ((now & ~(uint64_t)TICKET_RETURNED) != ticket || (now & TICKET_OPEN) == 0)
             return false;
     } while (!atomic_compare_exchange_weak_explicit(&m->ticket, &now, now & ~(uint64_t)3, memory_order_acq_rel,
                                                     memory_order_relaxed));
@@ -206,6 +207,7 @@ void call_handled(struct runtime *rt, struct worker *w, struct actor *a, struct 
 static void answer(struct runtime *rt, struct worker *w, struct message *m, int error, const struct payload *value,
                    bool owed)
 {
+    perturb();
     if (owed)
         pay_debt(rt, m);
     m->error = error;
@@ -223,7 +225,7 @@ void call_fail(struct runtime *rt, struct worker *w, struct message *m, int erro
 {
     bool owed = false;
     uint64_t ticket = open_value(m);
-    if ((ticket & TICKET_OPEN) == 0 || !close_ticket(m, ticket, &owed))
+    if (!close_ticket(m, ticket, &owed))
         return;
     struct payload value = {0};
     if (error == MESH_ECRASHED || error == MESH_EINIT)
@@ -322,7 +324,6 @@ static int make(struct runtime *rt, struct worker *w, const mesh_request *reques
     struct message *m = message_get(&rt->messages, w != NULL ? &w->messages : NULL);
     if (m == NULL)
         return MESH_ENOMEM;
-    m->runtime = rt;
     m->kind = (uint8_t)kind;
     m->class_index = r->class->index;
     rc = payload_set(&m->body, m->inline_body, request->payload);
@@ -396,6 +397,7 @@ static int announce_wait(struct worker *w, struct coroutine *c, struct message *
     atomic_store_explicit(&c->call_number, number, memory_order_release);
     /* Sequentially consistent with interrupt_if_ending in route.c. */
     atomic_store_explicit(&a->waiting, waiting_at(w, c), memory_order_seq_cst);
+    perturb();
     return (atomic_load_explicit(&a->flags, memory_order_seq_cst) & ACTOR_ENDING) != 0 ? MESH_ESTOPPING : MESH_OK;
 }
 
@@ -503,6 +505,7 @@ static bool wait_in_thread(struct runtime *rt, struct message *m, bool poll)
             return true;
         uint64_t now = clock_now_ns();
         if (m->deadline_ns != 0 && now >= m->deadline_ns) {
+            perturb();
             if (atomic_exchange_explicit(&m->thread, THREAD_LEFT, memory_order_acq_rel) == THREAD_DONE)
                 return true;
             return false;

@@ -17,9 +17,9 @@ struct message_slab {
     struct message message[BATCH];
 };
 
-void message_pool_init(struct message_pool *pool)
+void message_pool_init(struct message_pool *pool, struct runtime *rt)
 {
-    *pool = (struct message_pool){0};
+    *pool = (struct message_pool){.runtime = rt};
 }
 
 void message_pool_fini(struct message_pool *pool)
@@ -47,8 +47,10 @@ static struct message *take_batch(struct message_pool *pool)
         return NULL;
     slab->next = pool->slabs;
     pool->slabs = slab;
-    for (size_t i = 0; i + 1 < BATCH; i++)
-        slab->message[i].post.next = &slab->message[i + 1].post;
+    for (size_t i = 0; i < BATCH; i++) {
+        slab->message[i].runtime = pool->runtime;
+        slab->message[i].post.next = i + 1 < BATCH ? &slab->message[i + 1].post : NULL;
+    }
     return &slab->message[0];
 }
 

@@ -85,7 +85,7 @@ struct payload {
 struct message {
     struct post post; /* first. next links mailboxes, inbound lists, caches */
 
-    struct runtime *runtime; /* constant while in use, and after a call for late answers */
+    struct runtime *runtime; /* constant: a late answer looks at it, whatever the message is used for by then */
 
     /* Written by the sender before the push, read by the receiver. */
     uint8_t kind;
@@ -149,18 +149,19 @@ struct message_slab;
 
 /* Every message of a runtime. */
 struct message_pool {
-    struct spin lock; /* everything below */
+    struct runtime *runtime; /* constant */
+    struct spin lock;        /* everything below */
     struct message_slab *slabs;
     struct message *batches;    /* full batches, linked by held_next */
     struct message_cache loose; /* for threads that are no workers */
 };
 
-void message_pool_init(struct message_pool *pool);
+void message_pool_init(struct message_pool *pool, struct runtime *rt);
 /* Frees all slabs; no message may be in use, no mesh_from used afterwards. */
 void message_pool_fini(struct message_pool *pool);
 
-/* A message with every field zero but the ticket, refs 1. cache: the running worker's, or NULL in any other thread.
- * NULL: no memory. */
+/* A message with every field zero but runtime and the ticket, refs 1. cache: the running worker's, or NULL in any other
+ * thread. NULL: no memory. */
 struct message *message_get(struct message_pool *pool, struct message_cache *cache);
 
 /* Returns a message, releasing what its payloads hold. Cache as above. */

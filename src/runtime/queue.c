@@ -166,7 +166,6 @@ int queue_call(struct runtime *rt, const mesh_request *request, struct mesh_queu
         return MESH_ENOMEM;
     }
     *arrival = (struct arrival){.queue = q, .kept = m};
-    m->runtime = rt;
     m->waiter = WAITER_THREAD; /* released like the result of a call from a thread */
     m->done_context = tag;
     add_ref(q);

@@ -148,7 +148,7 @@ int runtime_init(struct runtime *rt, const mesh_node_options *options)
     pids_init(&rt->pids);
     slab_init(&rt->cells, offsetof(struct actor, inbox), offsetof(struct actor, pending));
     slab_init(&rt->arrays, 0, sizeof(void *));
-    message_pool_init(&rt->messages);
+    message_pool_init(&rt->messages, rt);
     backoff_init(&rt->backoff, rt->key);
     snapshots_init(&rt->snapshots, rt->key);
     rt->store = (mesh_store){.size = sizeof(mesh_store),

@@ -23,7 +23,6 @@ int signal_push(struct runtime *rt, struct worker *w, uint64_t to, const struct 
     struct message *m = message_get(&rt->messages, cache);
     if (m == NULL)
         return MESH_ENOMEM;
-    m->runtime = rt;
     m->kind = (uint8_t)signal->kind;
     m->from = signal->from;
     m->ref = signal->ref;

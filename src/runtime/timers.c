@@ -28,7 +28,6 @@ static void nudge(struct runtime *rt, struct worker *w)
     struct message *m = message_get(&rt->messages, NULL);
     if (m == NULL)
         return;
-    m->runtime = rt;
     m->post.deliver = nothing_delivered;
     worker_post(w, &m->post);
 }
@@ -43,7 +42,6 @@ int timers_send_after(struct runtime *rt, uint32_t delay_ms, uint64_t number, me
     struct message *m = message_get(&rt->messages, cache);
     int rc = m == NULL ? MESH_ENOMEM : payload_set(&m->body, m->inline_body, term);
     if (rc == MESH_OK) {
-        m->runtime = rt;
         m->kind = MESSAGE_INFO;
         m->pid = number;
         struct worker *at = mine != NULL ? mine : &rt->workers[number % rt->worker_count];

@@ -1,6 +1,8 @@
 /* Answers given later: from other handlers and threads, twice, never; and what becomes of calls that are owed. */
 #include "unit/api/agent.h"
 
+#include "base/perturb.h"
+
 static mesh_node *node;
 
 static int set_up(void **state)
@@ -274,6 +276,79 @@ static void test_late_answer(void **state)
     mesh_buf_fini(&answer);
 }
 
+/* ---- Answers while the debtor ends ---- */
+
+enum { DEBTS = 32, ENDS = 100 };
+
+/* Calls that a process owes, and how often each ended. */
+struct debts {
+    struct parked parked;
+    struct gate ended;
+    pthread_barrier_t line;
+    atomic_int outcomes[DEBTS], answered, told;
+};
+
+struct debt {
+    struct debts *all;
+    int index;
+};
+
+static void count_outcome(void *context, int error, const mesh_result *result)
+{
+    struct debt *d = context;
+    (void)result;
+    atomic_fetch_add(&d->all->outcomes[d->index], 1);
+    atomic_fetch_add(&d->all->told, error == MESH_OK);
+    gate_add(&d->all->ended);
+}
+
+/* Answers all of them while the process that owes them ends. */
+static void *answer_all(void *arg)
+{
+    struct debts *d = arg;
+    pthread_barrier_wait(&d->line);
+    for (int i = 0; i < DEBTS; i++)
+        if (reply_number(d->parked.from[i], i) == MESH_OK)
+            atomic_fetch_add(&d->answered, 1);
+    return NULL;
+}
+
+/* An answer from another thread and the end of the process, which answers what it owes, do not both count. */
+static void end_while_answered(void)
+{
+    struct debts d = {.parked = PARKED_INIT, .ended = GATE_INIT};
+    struct debt debt[DEBTS];
+    pthread_t thread;
+    mesh_buf message;
+    act_message(&message, act_park, &d.parked);
+    mesh_request r = act_request("x", &message);
+    for (int i = 0; i < DEBTS; i++) {
+        debt[i] = (struct debt){&d, i};
+        assert_int_equal(mesh_call_async(node, &r, count_outcome, &debt[i]), MESH_OK);
+    }
+    gate_await(&d.parked.gate, DEBTS);
+    assert_int_equal(pthread_barrier_init(&d.line, NULL, 2), 0);
+    assert_int_equal(pthread_create(&thread, NULL, answer_all, &d), 0);
+    pthread_barrier_wait(&d.line);
+    assert_int_equal(act_call(node, "x", act_stop, NULL, NULL), MESH_OK);
+    pthread_join(thread, NULL);
+    gate_await(&d.ended, DEBTS);
+    for (int i = 0; i < DEBTS; i++)
+        assert_int_equal(atomic_load(&d.outcomes[i]), 1);
+    assert_int_equal(atomic_load(&d.told), atomic_load(&d.answered));
+    pthread_barrier_destroy(&d.line);
+    mesh_buf_fini(&message);
+}
+
+static void test_answers_while_the_debtor_ends(void **state)
+{
+    (void)state;
+    perturb_seed(1);
+    for (int i = 0; i < ENDS; i++)
+        end_while_answered();
+    perturb_seed(0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -289,6 +364,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_node_stops_owing, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_debtor_is_not_passivated, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_late_answer, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_answers_while_the_debtor_ends, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
