@@ -1,191 +1,151 @@
-/* Everything at once, by chance from fixed seeds: calls, casts, asynchronous and nested calls, infos, timers, crashes,
- * stops, exits, passivations, time-outs, late and dropped answers, and a capability that goes and comes.
+/* Everything at once, by chance from fixed seeds: calls, casts, asynchronous, queued and nested calls, infos, timers,
+ * crashes, stops, exits, links, monitors, passivations, time-outs, handlers that spin until they lose their worker or
+ * block, answers that come late from other threads, twice, or never, and a capability that goes and comes. Under the
+ * sanitizers the threads are also made to stand aside where they meet (base/perturb.h).
  *
  * What must hold however they interleave: every call has one outcome; what was acknowledged was handled, and what was
- * handled had been sent; messages of one sender to one process arrive in order; every process that started ended; the
- * node stops, and the sanitizers see nothing. */
-#include "unit/api/agent.h"
+ * handled had been sent; messages of one sender to one process arrive in order; every process that started ended, and
+ * who watched it was told so, once; the node stops, and the sanitizers see nothing. */
+#include <sched.h>
 
-#include <stdio.h>
-
+#include "base/perturb.h"
 #include "property/random.h"
+#include "stress/mix.h"
 
-enum { ACTORS = 24, THREADS = 3, TASKS = 4, SENDERS = THREADS + TASKS };
-
-struct sender {
-    struct world *world;
-    int index;
-    uint64_t seed;
-    pthread_t thread;
-    mesh_task *task;
-    uint32_t next[ACTORS]; /* the number of the next message to each */
-    long sent, acknowledged, calls, outcomes;
-};
-
-struct world {
-    mesh_node *node;
-    struct sender sender[SENDERS];
-    _Atomic uint32_t seen[SENDERS][ACTORS]; /* the highest number that arrived */
-    atomic_long handled, disorder, async_begun, async_ended, unexpected;
-    atomic_bool flipping;
-};
-
-/* What a message says, besides the act. */
-struct errand {
-    struct world *world;
-    int sender, actor;
-    uint32_t number;
-    enum { ADD, NEST, DROP, CRASH, STOP, TIMER } what;
-    int other; /* whom NEST calls */
-};
-
-static const uint8_t boom[] = {119, 4, 'b', 'o', 'o', 'm'};
-
-static void name_of(int actor, char id[16])
-{
-    snprintf(id, 16, "actor %d", actor);
-}
-
-/* Every error that the mix can give. */
-static bool is_expected(int rc)
-{
-    return rc == MESH_OK || rc == MESH_ECRASHED || rc == MESH_ENOREPLY || rc == MESH_ETIMEOUT || rc == MESH_ECYCLE ||
-           rc == MESH_EBUSY || rc == MESH_EBACKOFF || rc == MESH_ESTOPPING || rc == MESH_ENOCAPABILITY ||
-           rc == MESH_EMOVED;
-}
-
-static int perform(struct scene *s);
-
-static int nest(struct scene *s, const struct errand *e)
-{
-    static const struct errand plain = {.what = ADD}; /* number 0: of no sender's order */
-    mesh_buf message;
-    mesh_result result;
-    char id[16];
-    name_of(e->other, id);
-    act_message(&message, perform, &plain);
-    mesh_request r = act_request(id, &message);
-    r.timeout_ms = 200;
-    int rc = mesh_call(s->node, &r, &result);
-    if (!is_expected(rc))
-        atomic_fetch_add(&e->world->unexpected, 1);
-    if (e->other % 2 == 0)
-        mesh_result_release(&result);
-    mesh_buf_fini(&message);
-    return rc == MESH_ESTOPPING ? rc : act_ok(s);
-}
-
-static void note_arrival(const struct errand *e)
-{
-    if (e->number == 0)
-        return;
-    _Atomic uint32_t *seen = &e->world->seen[e->sender][e->actor];
-    if (atomic_load(seen) >= e->number) /* handlers of one actor do not overlap: this is no race */
-        atomic_fetch_add(&e->world->disorder, 1);
-    atomic_store(seen, e->number);
-    atomic_fetch_add(&e->world->handled, 1);
-}
-
-/* The argument lives in an errand of the sender's, which outlives the node's messages. */
-static int perform(struct scene *s)
-{
-    const struct errand *e = s->arg;
-    mesh_pid self;
-    note_arrival(e);
-    switch (e->what) {
-    case NEST:
-        return nest(s, e);
-    case DROP:
-        return s->from.call != NULL ? mesh_from_drop(s->from) : MESH_OK;
-    case CRASH:
-        return mesh_crash(s->self, (mesh_term){.data = boom, .len = sizeof boom});
-    case STOP:
-        return act_stop(s);
-    case TIMER:
-        mesh_self(s->self, &self);
-        mesh_send_after(s->node, e->number % 20, &self, (mesh_term){.data = boom, .len = sizeof boom}, NULL);
-        if (e->number % 5 == 0)
-            mesh_exit(s->node, &self, (mesh_term){.data = boom, .len = sizeof boom});
-        return act_ok(s);
-    default:
-        return act_ok(s);
-    }
-}
-
-static void done(void *context, int error, const mesh_result *result)
-{
-    struct world *w = context;
-    (void)result;
-    if (!is_expected(error))
-        atomic_fetch_add(&w->unexpected, 1);
-    atomic_fetch_add(&w->async_ended, 1);
-}
+static struct errand errands[SENDERS][MIX_TURNS];
 
 static uint32_t below(struct sender *s, uint32_t n)
 {
-    return (uint32_t)(random_next(&s->seed) % n);
+    return (uint32_t)random_below(&s->seed, n);
 }
 
 static void choose_errand(struct sender *s, struct errand *e)
 {
-    static const uint8_t mix[] = {ADD, ADD, ADD, ADD, ADD, ADD, ADD, NEST, NEST, NEST, DROP, STOP, TIMER};
+    static const uint8_t mix[] = {ADD, ADD, ADD, ADD, ADD, ADD, NEST, NEST, NEST, ASK, DROP, LATE, STOP, TIMER};
     *e = (struct errand){.world = s->world, .sender = s->index, .actor = (int)below(s, ACTORS)};
     e->what = mix[below(s, sizeof mix)];
-    if (below(s, 700) == 0) /* seldom: an id that keeps crashing is refused for longer and longer */
+    /* Seldom: an id that keeps crashing is refused for longer and longer, and who spins costs a core. */
+    uint32_t rare = below(s, 1400);
+    if (rare < 2)
         e->what = CRASH;
+    else if (rare < 5)
+        e->what = SPIN;
+    else if (rare < 30)
+        e->what = BLOCK;
     e->other = (int)below(s, ACTORS);
     e->number = ++s->next[e->actor];
+}
+
+static void done(void *context, int error, const mesh_result *result)
+{
+    struct errand *e = context;
+    (void)result;
+    mix_expect(e->world, error);
+    atomic_fetch_add(&e->outcomes, 1);
+}
+
+static void take_completions(struct sender *s)
+{
+    mesh_completion completion;
+    while (mesh_queue_take(s->queue, &completion)) {
+        done(completion.tag, completion.error, &completion.result);
+        mesh_result_release(&completion.result);
+        s->taken++;
+    }
+}
+
+/* ---- Ways to send ---- */
+
+static int send_call(struct sender *s, const struct errand *e, const mesh_request *r, bool release)
+{
+    mesh_result result;
+    int rc = mesh_call(s->world->node, r, &result);
+    s->calls++;
+    s->outcomes++;
+    s->acknowledged += rc == MESH_OK;
+    if (rc == MESH_OK)
+        s->known[e->actor] = result.pid;
+    if (release)
+        mesh_result_release(&result);
+    return rc;
+}
+
+static int send_queued(struct sender *s, struct errand *e, const mesh_request *r)
+{
+    int rc = mesh_call_queued(s->world->node, r, s->queue, e);
+    e->awaits = rc == MESH_OK;
+    s->queued += rc == MESH_OK;
+    take_completions(s);
+    return rc;
+}
+
+static int send_async(struct sender *s, struct errand *e, const mesh_request *r)
+{
+    e->awaits = true; /* before anybody can see it end */
+    int rc = mesh_call_async(s->world->node, r, done, e);
+    if (rc != MESH_OK)
+        e->awaits = false;
+    return rc;
 }
 
 /* One message. Numbers that were refused are simply missing at the other side. */
 static void send_one(struct sender *s, struct errand *e)
 {
-    struct world *w = s->world;
     mesh_buf message;
-    mesh_result result;
     char id[16];
     choose_errand(s, e);
-    name_of(e->actor, id);
-    act_message(&message, perform, e);
+    mix_name(e->actor, id);
+    act_message(&message, mix_perform, e);
     mesh_request r = act_request(id, &message);
     uint32_t way = below(s, 10);
-    r.timeout_ms = way == 0 ? 1 : 1000;
     int rc;
-    if (way < 6) {
-        rc = mesh_call(w->node, &r, &result);
-        s->calls++;
-        s->outcomes += is_expected(rc);
-        s->acknowledged += rc == MESH_OK;
-        if (way != 5 || s->index < THREADS)
-            mesh_result_release(&result);
-    } else if (way < 8) {
-        rc = mesh_cast(w->node, &r);
-    } else {
-        rc = mesh_call_async(w->node, &r, done, w);
-        if (rc == MESH_OK)
-            atomic_fetch_add(&w->async_begun, 1);
-    }
-    if (!is_expected(rc))
-        atomic_fetch_add(&w->unexpected, 1);
+    r.timeout_ms = way == 0 ? 1 : 1000;
+    if (way < 6)
+        rc = send_call(s, e, &r, way != 5 || s->index < THREADS);
+    else if (way < 8)
+        rc = mesh_cast(s->world->node, &r);
+    else if (way == 8 && s->queue != NULL)
+        rc = send_queued(s, e, &r);
+    else
+        rc = send_async(s, e, &r);
+    mix_expect(s->world, rc);
     s->sent++;
     mesh_buf_fini(&message);
 }
 
-static void disturb(struct sender *s)
+/* ---- What happens beside the messages ---- */
+
+static void flip(struct world *w)
 {
     static const char *const name[] = {"test"};
-    mesh_node *node = s->world->node;
-    uint32_t what = below(s, 400);
-    if (what < 4)
-        mesh_passivate(node, "test", 0, NULL);
-    else if (what == 4 && !atomic_exchange(&s->world->flipping, true)) {
-        mesh_unregister_capabilities(node, name, 1);
-        mesh_register_capabilities(node, name, 1);
-        atomic_store(&s->world->flipping, false);
-    }
+    if (atomic_exchange(&w->flipping, true))
+        return;
+    mesh_unregister_capabilities(w->node, name, 1);
+    mesh_register_capabilities(w->node, name, 1);
+    atomic_store(&w->flipping, false);
 }
 
-static struct errand errands[SENDERS][MIX_TURNS];
+static void disturb(struct sender *s)
+{
+    static const uint8_t kill_atom[] = {119, 4, 'k', 'i', 'l', 'l'};
+    const mesh_term boom = {.data = mix_boom, .len = sizeof mix_boom};
+    const mesh_term reason = {.data = kill_atom, .len = sizeof kill_atom};
+    struct world *w = s->world;
+    uint32_t what = below(s, 400);
+    const mesh_pid *pid = &s->known[below(s, ACTORS)];
+    if (what < 4)
+        mesh_passivate(w->node, "test", 0, NULL);
+    else if (what == 4)
+        flip(w);
+    else if (pid->number == 0)
+        return;
+    else if (what < 15)
+        mix_watch(w, pid, what % 2 == 0);
+    else if (what < 20)
+        atomic_fetch_add(&w->exits, mesh_exit(w->node, pid, what == 15 ? reason : boom) == MESH_OK);
+    else if (what < 30)
+        mesh_send(w->node, pid, boom);
+}
 
 static void run(struct sender *s)
 {
@@ -208,22 +168,40 @@ static int run_task(mesh_node *node, void *arg)
     return 0;
 }
 
+/* ---- A world from beginning to end ---- */
+
 static void start(struct world *w, uint64_t seed)
 {
+    mix_start_watcher(w);
+    mix_start_answerers(w);
     for (int i = 0; i < SENDERS; i++) {
         struct sender *s = &w->sender[i];
         s->world = w;
         s->index = i;
         s->seed = seed * 1000 + (uint64_t)i;
-        if (i < THREADS)
+        if (i < THREADS) {
+            assert_int_equal(mesh_queue_create(w->node, &s->queue), MESH_OK);
             assert_int_equal(pthread_create(&s->thread, NULL, run_thread, s), 0);
-        else
+        } else {
             assert_int_equal(mesh_spawn(w->node, run_task, s, &s->task), MESH_OK);
+        }
     }
+}
+
+static void finish_queue(struct sender *s)
+{
+    uint64_t until = now_ms() + PATIENCE_MS;
+    while (s->taken < s->queued && now_ms() < until) {
+        take_completions(s);
+        sched_yield();
+    }
+    assert_int_equal(s->taken, s->queued);
+    mesh_queue_destroy(s->queue);
 }
 
 static void finish(struct world *w)
 {
+    static const char *const name[] = {"test"};
     for (int i = 0; i < SENDERS; i++) {
         struct sender *s = &w->sender[i];
         if (i < THREADS)
@@ -231,6 +209,13 @@ static void finish(struct world *w)
         else
             assert_int_equal(mesh_await(s->task, 60000, NULL), MESH_OK);
     }
+    mix_stop_answerers(w);
+    for (int i = 0; i < THREADS; i++)
+        finish_queue(&w->sender[i]);
+    assert_int_equal(mesh_unregister_capabilities(w->node, name, 1), MESH_OK);
+    mix_await_ends(w);
+    assert_int_equal(mesh_node_stop(w->node), MESH_OK);
+    mix_free_watcher(w);
 }
 
 static void check(struct world *w)
@@ -240,14 +225,19 @@ static void check(struct world *w)
         sent += w->sender[i].sent;
         acknowledged += w->sender[i].acknowledged;
         assert_int_equal(w->sender[i].outcomes, w->sender[i].calls);
+        for (int turn = 0; turn < MIX_TURNS; turn++)
+            assert_int_equal(atomic_load(&errands[i][turn].outcomes), errands[i][turn].awaits);
     }
     assert_int_equal(atomic_load(&w->unexpected), 0);
     assert_int_equal(atomic_load(&w->disorder), 0);
+    assert_int_equal(atomic_load(&w->asked), atomic_load(&w->told));
     assert_true(acknowledged <= atomic_load(&w->handled));
     assert_true(atomic_load(&w->handled) <= sent);
-    assert_true(acknowledged > 0); /* it did work, too */
-    assert_int_equal(atomic_load(&w->async_begun), atomic_load(&w->async_ended));
     assert_int_equal(script.inits, script.terminates);
+    /* It did work, too. */
+    assert_true(acknowledged > 0 && atomic_load(&w->asked) > 0 && atomic_load(&w->late) > 0);
+    assert_true(atomic_load(&w->spun) > 0 && atomic_load(&w->blocked) > 0);
+    assert_true(atomic_load(&w->watches) > 0 && atomic_load(&w->exits) > 0);
 }
 
 static void test_mix(void **state)
@@ -256,11 +246,13 @@ static void test_mix(void **state)
     for (uint64_t seed = 1; seed <= MIX_SEEDS; seed++) {
         struct world *w = calloc(1, sizeof *w);
         assert_non_null(w);
+        print_message("seed %d\n", (int)seed);
         mesh_node_options o = {.workers = 1 + (uint32_t)seed % 3, .idle_timeout_ms = 20};
         w->node = agent_node(&o);
+        perturb_seed(seed);
         start(w, seed);
         finish(w);
-        assert_int_equal(mesh_node_stop(w->node), MESH_OK);
+        perturb_seed(0);
         check(w);
         free(w);
     }
