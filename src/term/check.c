@@ -1,4 +1,6 @@
-/* Judging bytes from outside, without recursion: a stack of frames, one for each open container, of a fixed size.
+/* Judging bytes from outside, without recursion: a stack of frames, one for each open container, and of limited depth.
+ * A few frames and keys are on the thread's stack, which may be a handler's of 16 KiB; for more, which the bytes pay
+ * for, it is the heap.
  *
  * The keys of open maps are remembered by place; when a map is complete its keys are sorted and compared, so that
  * finding a key twice costs n log n and not n². What all comparing together may cost is a budget that grows with the
@@ -31,8 +33,10 @@ struct check {
     uint32_t depth;
     struct entry *keys; /* local_keys, or from the heap */
     uint32_t key_count, key_cap;
-    struct entry local_keys[64];
-    struct open open[MESH_TERM_MAX_DEPTH];
+    struct open *open; /* local_open, or from the heap */
+    uint32_t open_cap;
+    struct entry local_keys[32];
+    struct open local_open[16];
 };
 
 static bool good_atom(const struct head *h)
@@ -85,15 +89,23 @@ static int fail(struct check *c, const uint8_t *where, int error)
     return error;
 }
 
+/* An array of size bytes, local or from the heap, at twice the size; NULL: no memory. */
+static void *twice(void *array, const void *local, size_t size)
+{
+    if (array != local)
+        return realloc(array, 2 * size);
+    void *larger = malloc(2 * size);
+    if (larger)
+        memcpy(larger, local, size);
+    return larger;
+}
+
 static int remember_key(struct check *c)
 {
     if (c->key_count == c->key_cap) {
-        size_t size = 2 * (size_t)c->key_cap * sizeof *c->keys;
-        struct entry *keys = c->keys == c->local_keys ? malloc(size) : realloc(c->keys, size);
+        struct entry *keys = twice(c->keys, c->local_keys, c->key_cap * sizeof *keys);
         if (!keys)
             return fail(c, c->at, MESH_ENOMEM);
-        if (c->keys == c->local_keys)
-            memcpy(keys, c->local_keys, sizeof c->local_keys);
         c->keys = keys;
         c->key_cap *= 2;
     }
@@ -106,6 +118,13 @@ static int open_container(struct check *c, const struct head *h, uint64_t childr
 {
     if (c->depth == c->limits.depth)
         return fail(c, c->at, MESH_ETOOBIG);
+    if (c->depth == c->open_cap) {
+        struct open *open = twice(c->open, c->local_open, c->open_cap * sizeof *open);
+        if (!open)
+            return fail(c, c->at, MESH_ENOMEM);
+        c->open = open;
+        c->open_cap *= 2;
+    }
     const struct open *around = c->depth ? &c->open[c->depth - 1] : NULL;
     struct open *o = &c->open[c->depth];
     o->left = children;
@@ -228,9 +247,13 @@ int mesh_term_check(const void *data, size_t len, const mesh_limits *limits, siz
     c.elements = c.depth = c.key_count = 0;
     c.keys = c.local_keys;
     c.key_cap = sizeof c.local_keys / sizeof *c.local_keys;
+    c.open = c.local_open;
+    c.open_cap = sizeof c.local_open / sizeof *c.local_open;
     int error = check_all(&c);
     if (c.keys != c.local_keys)
         free(c.keys);
+    if (c.open != c.local_open)
+        free(c.open);
     if (error && offset)
         *offset = (size_t)(c.fault - c.data);
     return error;

@@ -242,6 +242,34 @@ static void test_max_message(void **state)
     mesh_buf_fini(&payload);
 }
 
+static int check_deep(struct scene *s)
+{
+    const mesh_buf *deep = s->arg;
+    size_t offset = 0;
+    int error = mesh_term_check(deep->data, deep->len, NULL, &offset);
+    return reply_number(s->from, error == MESH_ETOOBIG ? (int64_t)offset : -error);
+}
+
+/* The deepest term that may be, and one level more, fit the check on the smallest stack of a handler. */
+static void test_check_on_a_small_stack(void **state)
+{
+    (void)state;
+    mesh_node_options o = {.stack_bytes = 16 << 10};
+    mesh_buf deep;
+    mesh_buf_init(&deep);
+    agent_stop(node);
+    node = agent_node(&o);
+    for (uint32_t i = 0; i < MESH_TERM_MAX_DEPTH; i++)
+        assert_int_equal(mesh_put_tuple(&deep, 1), MESH_OK);
+    assert_int_equal(mesh_put_int(&deep, 1), MESH_OK);
+    assert_int_equal(act_number(node, "x", check_deep, &deep), -MESH_OK);
+    deep.data[deep.len - 2] = 104; /* a tuple in place of the integer, of one element */
+    deep.data[deep.len - 1] = 1;
+    assert_int_equal(mesh_put_int(&deep, 1), MESH_OK);
+    assert_int_equal(act_number(node, "x", check_deep, &deep), 2 * MESH_TERM_MAX_DEPTH);
+    mesh_buf_fini(&deep);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -250,6 +278,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_bad_terms_from_a_handler, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_bad_reason_of_a_crash, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_max_message, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_check_on_a_small_stack, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
