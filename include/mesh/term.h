@@ -276,6 +276,9 @@ MESH_API int mesh_read_term(mesh_reader *r, mesh_term *out);
 /* Replaces the content of out by the term as Elixir's inspect prints it, in UTF-8, complete, on one line. A NUL stands
  * behind the text and is not counted. Maps are printed in the order of mesh_term_compare. docs/terms.md has the
  * differences: pids, ports and references print their node's name; structs print as %Name{…}.
+ * The time is bounded by len × log len: where a term is built so that looking ahead would cost more (large ones below
+ * dozens of levels), its inner maps print as %{key => value} in the order of the wire, and its inner keyword lists as
+ * lists of tuples.
  * MESH_EINVAL for an empty term, MESH_ETOOBIG for one deeper than MESH_TERM_MAX_DEPTH; errors of mesh_buf_reserve.
  * After an error out is empty. */
 MESH_API int mesh_inspect(mesh_term term, mesh_buf *out);

@@ -1,7 +1,10 @@
 /* Printing terms, without recursion: a stack of frames for the open containers, at most MESH_TERM_MAX_DEPTH.
  *
  * A list is looked through before it is printed, since a list of printable characters prints as 'text' and one of
- * atom-and-value tuples as [key: value]; a map's entries are sorted first. */
+ * atom-and-value tuples as [key: value]; a map's entries are sorted first. Both look at all that is inside, and again
+ * at each level: what that may cost together is a budget that grows with the length. Terms that are built to be costly
+ * (hundreds of levels around a million elements) use it up; what is left of them prints plainly, lists as lists and
+ * maps in the order of the wire. */
 #include <stdlib.h>
 
 #include "term/name.h"
@@ -9,7 +12,7 @@
 #include "term/print.h"
 #include "term/wire.h"
 
-enum frame_kind { FRAME_TUPLE, FRAME_LIST, FRAME_MAP };
+enum frame_kind { FRAME_TUPLE, FRAME_LIST, FRAME_MAP, FRAME_PLAIN_MAP };
 
 struct frame {
     enum frame_kind kind;
@@ -17,7 +20,7 @@ struct frame {
     bool first;       /* nothing printed yet, so no comma */
     bool value;       /* map: the key is printed, its value is next */
     bool tail;        /* list: the improper tail is printed */
-    uint32_t next;    /* tuple: elements left; map: index of the next entry */
+    uint32_t next;    /* tuple: elements left; map: index of the next entry; plain map: pairs left */
     uint32_t skipped; /* struct: index of the entry __struct__, or UINT32_MAX */
     struct list_at list;
     struct entries *map;
@@ -28,7 +31,8 @@ struct printer {
     const uint8_t *base;
     const uint8_t *at;
     const uint8_t *end;
-    size_t stop_at; /* length of text after which the rest is not of interest */
+    size_t stop_at;    /* length of text after which the rest is not of interest */
+    struct order look; /* what looking ahead may still cost, in units of 8 bytes */
     struct frame *frames;
     uint32_t depth, cap;
 };
@@ -80,14 +84,16 @@ static bool is_pair(const uint8_t **at, const uint8_t *end)
     return pair && head_skip(at, end) == MESH_OK;
 }
 
-static bool is_keyword(struct list_at list)
+static bool is_keyword(struct printer *p, struct list_at list)
 {
     uint8_t c;
     for (;;) {
+        const uint8_t *before = list.at;
         switch (list_next(&list, &c)) {
         case LIST_ELEMENT:
-            if (!is_pair(&list.at, list.end))
+            if (p->look.budget == 0 || !is_pair(&list.at, list.end))
                 return false;
+            order_spend(&p->look, 1 + (uint64_t)(list.at - before) / 8);
             break;
         case LIST_END:
             return true;
@@ -149,7 +155,7 @@ static void open_list(struct printer *p, const struct head *h)
         print_characters(p, list);
         return;
     }
-    bool keys = is_keyword(list);
+    bool keys = is_keyword(p, list);
     struct frame *f = push(p, FRAME_LIST);
     if (!f)
         return;
@@ -187,20 +193,35 @@ static uint32_t find_struct(const struct printer *p, const struct entries *map)
     return UINT32_MAX;
 }
 
+/* The entries of a map in order; NULL with MESH_ETOOBIG in look.error: it would cost too much. */
+static struct entries *sort_map(struct printer *p, const struct head *h)
+{
+    struct entries *map = malloc(sizeof *map);
+    p->look.error = MESH_OK;
+    if (!map)
+        p->look.error = MESH_ENOMEM;
+    else if (p->look.budget == 0)
+        p->look.error = MESH_ETOOBIG;
+    else if (order_entries(&p->look, p->base, h->next, p->end, h->count, map) == MESH_OK)
+        return map;
+    free(map);
+    return NULL;
+}
+
 static void open_map(struct printer *p, const struct head *h)
 {
-    struct order o = {UINT64_MAX, MESH_OK};
     struct frame *f = push(p, FRAME_MAP);
     if (!f)
         return;
-    struct entries *map = malloc(sizeof *map);
-    if (!map) {
-        p->text.error = MESH_ENOMEM;
+    struct entries *map = sort_map(p, h);
+    if (!map && p->look.error == MESH_ETOOBIG) {
+        f->kind = FRAME_PLAIN_MAP;
+        f->next = h->count;
+        print_text(&p->text, "%{");
         return;
     }
-    p->text.error = order_entries(&o, p->base, h->next, p->end, h->count, map);
-    if (p->text.error) {
-        free(map);
+    if (!map) {
+        p->text.error = p->look.error;
         return;
     }
     f->map = map;
@@ -331,6 +352,22 @@ static void step_map(struct printer *p, struct frame *f)
     print_here(p);
 }
 
+static void step_plain_map(struct printer *p, struct frame *f)
+{
+    if (f->value) {
+        f->value = false;
+        f->next--;
+        print_text(&p->text, " => ");
+    } else if (f->next == 0) {
+        close(p, "}");
+        return;
+    } else {
+        f->value = true;
+        comma(p, f);
+    }
+    print_here(p);
+}
+
 static void step(struct printer *p)
 {
     struct frame *f = &p->frames[p->depth - 1];
@@ -338,6 +375,8 @@ static void step(struct printer *p)
         step_list(p, f);
     } else if (f->kind == FRAME_MAP) {
         step_map(p, f);
+    } else if (f->kind == FRAME_PLAIN_MAP) {
+        step_plain_map(p, f);
     } else if (f->next == 0) {
         close(p, "}");
     } else {
@@ -350,6 +389,7 @@ static void step(struct printer *p)
 static int inspect(mesh_term term, mesh_buf *out, size_t stop_at)
 {
     struct printer p = {.text = {out, MESH_OK}, .base = term.data, .at = term.data, .stop_at = stop_at};
+    p.look.budget = (UINT64_C(1) << 20) + 4 * (uint64_t)term.len;
     mesh_buf_clear(out);
     if (term.len == 0)
         return MESH_EINVAL;

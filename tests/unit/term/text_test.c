@@ -288,6 +288,52 @@ static void short_texts_are_cut_at_a_character(void **state)
     mesh_buf_fini(&b);
 }
 
+/* A list of many numbers inside so many maps, or keyword lists, of one key. */
+static void nest(mesh_buf *b, int levels, bool maps)
+{
+    enum { MANY = 100000 };
+    for (int i = 0; i < levels; i++) {
+        if (maps) {
+            assert_int_equal(mesh_put_map(b, 1), MESH_OK);
+        } else {
+            assert_int_equal(mesh_put_list(b, 1), MESH_OK);
+            assert_int_equal(mesh_put_tuple(b, 2), MESH_OK);
+        }
+        assert_int_equal(mesh_put_atom(b, mesh_str("a")), MESH_OK);
+    }
+    assert_int_equal(mesh_put_list(b, MANY), MESH_OK);
+    for (int i = 0; i < MANY; i++)
+        assert_int_equal(mesh_put_int(b, 1000), MESH_OK);
+    for (int i = 0; i < (maps ? 1 : levels + 1); i++)
+        assert_int_equal(mesh_put_empty(b), MESH_OK);
+}
+
+/* Where looking ahead would take for ever the text is plainer, and still says the same. */
+static void costly_terms_print_plainly(void **state)
+{
+    (void)state;
+    static const char *const first[] = {"[a: [a: [a: ", "%{a: %{a: %{a: "}, *const later[] = {"[{:a, [", "%{:a => "};
+    for (int maps = 0; maps < 2; maps++) {
+        mesh_buf term, text, back;
+        mesh_buf_init(&term);
+        mesh_buf_init(&text);
+        mesh_buf_init(&back);
+        nest(&term, 10, maps); /* deep enough for anybody: in short form to the end */
+        assert_int_equal(mesh_inspect(mesh_buf_term(&term), &text), MESH_OK);
+        assert_null(strstr((char *)text.data, later[maps]));
+        mesh_buf_clear(&term);
+        nest(&term, 200, maps);
+        assert_int_equal(mesh_inspect(mesh_buf_term(&term), &text), MESH_OK);
+        assert_memory_equal(text.data, first[maps], strlen(first[maps]));
+        assert_non_null(strstr((char *)text.data, later[maps]));
+        assert_int_equal(mesh_parse((char *)text.data, text.len, &back, NULL), MESH_OK);
+        assert_true(mesh_term_equal(mesh_buf_term(&term), mesh_buf_term(&back)));
+        mesh_buf_fini(&term);
+        mesh_buf_fini(&text);
+        mesh_buf_fini(&back);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -298,6 +344,7 @@ int main(void)
         cmocka_unit_test(long_texts_cost_what_they_are_long),
         cmocka_unit_test(what_has_no_text_form_still_prints),
         cmocka_unit_test(short_texts_are_cut_at_a_character),
+        cmocka_unit_test(costly_terms_print_plainly),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
