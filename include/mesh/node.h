@@ -46,9 +46,10 @@ typedef struct mesh_node_options {
     bool no_spin;             /* never poll: block at once */
     uint32_t stuck_ms;        /* a handler that runs for so long is reported; default 1,000 */
     bool crash_reports;       /* install signal handlers: a report to stderr before a crash ends the program (stack
-                                 overflow, SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT), and stacks in reports of stuck
-                                 handlers, by SIGRTMIN + 7 with SA_RESTART, if the program leaves that signal alone;
-                                 the last such node that stops puts back what was there */
+                                 overflow, SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT), a drain in between when it was
+                                 a handler of this node (docs/modules.md), and stacks in reports of stuck handlers,
+                                 by SIGRTMIN + 7 with SA_RESTART, if the program leaves that signal alone; the last
+                                 such node that stops puts back what was there */
     mesh_log_fn log;          /* receives the log; default: a line to stderr */
     void *log_context;        /* given to log */
     mesh_log_level log_level; /* the least severe level that is logged; default MESH_LOG_INFO */
@@ -66,6 +67,7 @@ MESH_API int mesh_node_start(const mesh_node_options *options, mesh_node **node)
  * :shutdown, answers what is left in mailboxes with MESH_ESTOPPING, ends its threads and frees it. Calls that handlers
  * wait in return MESH_ESTOPPING to them. Processes with a snapshot function are saved to the store first.
  * Not from a handler or callback of this node (MESH_ECONTEXT).
+ * When a handler of the node has crashed with crash_reports it waits for the end of the program.
  * Errors: MESH_ESTUCK when handlers still run after drain_ms: they were logged with their names, the node is not
  * freed, and the function may be called again. NULL is allowed and does nothing. */
 MESH_API int mesh_node_stop(mesh_node *node);

@@ -38,6 +38,7 @@ static struct {
     uint32_t users;
     struct sigaction before[CRASH_SIGNALS];
     bool traces; /* the trace signal is ours */
+    _Atomic bool crashed;
 } installed = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 /* ---- Writing without stdio ---- */
@@ -161,6 +162,12 @@ static void on_crash(int number, siginfo_t *info, void *context)
     while (index + 1 < CRASH_SIGNALS && signals[index].number != number)
         index++;
     report(number, index, info);
+    /* A handler's own code holds nothing of the runtime: the others can go on without it for a while. Once, whatever
+     * crashes meanwhile: the second ends the program at once. */
+    struct seat *seat = seat_current();
+    if (!atomic_exchange_explicit(&installed.crashed, true, memory_order_relaxed) && seat != NULL &&
+        seat->running != NULL && atomic_load_explicit(&seat->inside, memory_order_relaxed) == SEAT_HANDLER)
+        crash_leave_to_others(seat, signals[index].name);
     sigaction(number, &installed.before[index], NULL);
     /* A fault happens again when its instruction is tried again, with the address where the next handler or the core
      * dump wants it. What somebody sent has to be sent again; it is blocked until we return. */

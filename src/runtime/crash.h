@@ -8,6 +8,8 @@
  * process whose handler ran, whether its stack overflowed, the stack), then the disposition that was there before is
  * put back and the signal happens again, so that the program ends as it would have.
  *
+ * Where it was a handler's own code, the node is drained in between: see crash_drain.c.
+ *
  * CRASH_TRACE_SIGNAL asks a late thread for its stack, for the report of a stuck handler. Its handler restarts system
  * calls (SA_RESTART), so that of the user's code only what never restarts (nanosleep, poll, …: signal(7)) sees EINTR,
  * once a report. If the program uses that signal for something of its own, stuck handlers are reported without. */
@@ -16,6 +18,7 @@
 
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -23,7 +26,19 @@
 
 enum { CRASH_FRAMES = 32, CRASH_STACK_BYTES = 64 * 1024, CRASH_TRACE_MS = 100 };
 
+/* Longer than this the end of the program does not wait for the node to drain, whatever drain_ms says. */
+enum { CRASH_DRAIN_MS = 5000, CRASH_GRACE_MS = 250 };
+
+struct runtime;
 struct seat;
+
+/* What a thread whose handler crashed leaves to others, and waits for. One a node; it is used once. */
+struct crash_left {
+    _Atomic(struct seat *) seat; /* set last, by the thread that crashed */
+    const char *signal;          /* its name */
+    _Atomic uint32_t drained;    /* the futex word of that thread */
+    bool noticed;                /* the watchdog's */
+};
 
 /* A place for one stack, in each seat. */
 struct crash_trace {
@@ -56,5 +71,17 @@ void crash_seat_fini(struct seat *seat);
  * "name+0x12 < name+0x34"; its length, or 0 when the thread did not answer in CRASH_TRACE_MS or does something else by
  * now. One caller at a time: the watchdog. */
 size_t crash_trace_text(struct seat *seat, uint32_t turn, char *text, size_t size);
+
+/* ---- crash_drain.c ---- */
+
+/* In the signal handler of a thread whose handler crashed: leaves the rest to others, and returns when they are done or
+ * their time is over. */
+void crash_leave_to_others(struct seat *seat, const char *signal);
+
+/* Looks whether a handler has crashed, and if so sees to it that the node drains. The watchdog. */
+void crash_notice(struct runtime *rt);
+
+/* A node cannot be stopped any more when a handler of it has crashed: waits for the end of the program then. */
+void crash_await_end(struct runtime *rt);
 
 #endif

@@ -7,6 +7,7 @@
 
 #include "runtime/bonds.h"
 #include "runtime/runtime.h"
+#include "runtime/stats.h"
 
 /* How a process ends. */
 struct ending {
@@ -151,7 +152,6 @@ static void notify(struct runtime *rt, struct worker *w, uint64_t to, struct sig
 __attribute__((noinline)) static void refuse(struct runtime *rt, struct worker *w, const struct class *class,
                                              struct message *m, int error, mesh_term reason)
 {
-    struct class_stats *stats = worker_stats(w, class->index);
     switch (m->kind) {
     case MESSAGE_CALL:
         call_fail(rt, w, m, error, reason);
@@ -164,7 +164,7 @@ __attribute__((noinline)) static void refuse(struct runtime *rt, struct worker *
         break;
     case MESSAGE_CAST:
     case MESSAGE_INFO:
-        stats_count(stats, COUNT_DROPPED);
+        stats_note(rt, w, class->index, COUNT_DROPPED);
         break;
     case MESSAGE_PASSIVATE:
     case MESSAGE_RELEASE:
@@ -245,6 +245,19 @@ static struct message *take_mailbox(struct actor *a)
     }
     *tail = NULL;
     return list;
+}
+
+void process_lost(struct runtime *rt, struct coroutine *c, mesh_term reason)
+{
+    struct actor *a = c->self.actor;
+    if (a == NULL)
+        return;
+    call_pay_debts(rt, NULL, a);
+    for (struct message *next, *m = take_mailbox(a); m != NULL; m = next) {
+        next = (struct message *)m->post.next;
+        refuse(rt, NULL, a->class, m, MESH_ECRASHED, reason);
+    }
+    tell(rt, NULL, a, reason);
 }
 
 /* Ends the life. True: the actor is gone; false: a new life waits to begin.

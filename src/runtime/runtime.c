@@ -206,21 +206,27 @@ static void close_everything(struct runtime *rt)
             shard_close(rt, cap, shard, NULL);
 }
 
-static bool is_quiet(struct runtime *rt)
+/* What may be left of each, when something crashed. */
+struct rest {
+    uint64_t live, tasks, async;
+};
+
+static bool is_quiet(struct runtime *rt, const struct rest *rest)
 {
-    return runtime_live(rt) == 0 && atomic_load_explicit(&rt->tasks, memory_order_acquire) == 0 &&
+    return runtime_live(rt) <= rest->live &&
+           atomic_load_explicit(&rt->tasks, memory_order_acquire) <= rest->tasks &&
            atomic_load_explicit(&rt->blocking, memory_order_acquire) == 0 &&
            atomic_load_explicit(&rt->callers, memory_order_seq_cst) == 0 &&
-           atomic_load_explicit(&rt->async, memory_order_acquire) == 0;
+           atomic_load_explicit(&rt->async, memory_order_acquire) <= rest->async;
 }
 
 /* Waits until nothing runs. Processes that were being started while the first round went by, and handlers that began
  * to wait after it, are asked again. */
-static bool drain(struct runtime *rt)
+static bool drain(struct runtime *rt, uint32_t timeout_ms, const struct rest *rest)
 {
-    uint64_t until = clock_now_ns() + (uint64_t)rt->options.drain_ms * 1000000;
+    uint64_t until = clock_now_ns() + (uint64_t)timeout_ms * 1000000;
     const struct timespec pause = {.tv_nsec = 500000};
-    for (uint64_t turn = 0; !is_quiet(rt); turn++) {
+    for (uint64_t turn = 0; !is_quiet(rt, rest); turn++) {
         if (clock_now_ns() >= until)
             return false;
         if (turn % 64 == 0)
@@ -242,11 +248,20 @@ int runtime_stop(struct runtime *rt)
 {
     atomic_store_explicit(&rt->stopping, true, memory_order_seq_cst);
     close_everything(rt);
-    if (!drain(rt)) {
+    if (!drain(rt, rt->options.drain_ms, &(struct rest){0, 0, 0})) {
+        crash_await_end(rt);
         report_stuck(rt);
         return MESH_ESTUCK;
     }
     return MESH_OK;
+}
+
+void runtime_drain_but(struct runtime *rt, const struct coroutine *c, uint32_t timeout_ms)
+{
+    struct rest rest = {.live = c->self.actor != NULL, .async = c->callback};
+    rest.tasks = c->self.actor == NULL && !c->callback;
+    close_everything(rt);
+    drain(rt, timeout_ms, &rest);
 }
 
 static void free_coroutines(struct runtime *rt)

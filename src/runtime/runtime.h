@@ -58,6 +58,7 @@ struct runtime {
     struct backoff backoff;
     struct snapshots snapshots;
     struct watchdog watchdog;
+    struct crash_left crash;
     struct spin debts[DEBT_LOCKS]; /* see process.c */
 
     pthread_mutex_t lock; /* the lists below: written under it; read without it through the buckets */
@@ -102,6 +103,8 @@ int runtime_init(struct runtime *rt, const mesh_node_options *options);
 int runtime_start(struct runtime *rt);
 /* Drains and ends everything. MESH_ESTUCK: call again. */
 int runtime_stop(struct runtime *rt);
+/* The same without the handler that runs on c, which never returns: until all others have ended, or for timeout_ms. */
+void runtime_drain_but(struct runtime *rt, const struct coroutine *c, uint32_t timeout_ms);
 void runtime_fini(struct runtime *rt);
 
 /* A number that was not given before, of references and timers. */
@@ -194,6 +197,9 @@ void message_unref(struct runtime *rt, struct worker *w, struct message *m);
 
 /* Handles what waits for an actor, first before the rest if not NULL. Run right. */
 void process_run(struct worker *w, struct coroutine *c, struct actor *a, struct message *first);
+
+/* The handler on c will never return: whoever waits for its process is told. No thread runs c any more. */
+void process_lost(struct runtime *rt, struct coroutine *c, mesh_term reason);
 
 /* ---- task.c ---- */
 

@@ -137,6 +137,7 @@ static void *run(void *arg)
         }
         wait_until(dog, clock_now_ns() + WATCHDOG_TURN_NS);
         pthread_mutex_unlock(&dog->lock);
+        crash_notice(dog->runtime);
         idle = watch_all(dog->runtime) ? 0 : idle + 1;
         pthread_mutex_lock(&dog->lock);
     }
