@@ -13,13 +13,13 @@ deps: ## Install the Debian packages that building and testing need
 
 build: ## Build the libraries and the examples under build/release/
 	@scripts/deps.sh build
-	@MESH_TESTS=OFF scripts/build.sh release
+	@TARGET=programs scripts/build.sh release
 
 all: deps build test ## deps, build and test
 
 demo: ## Install what is missing, build, and run the demo
 	@scripts/deps.sh build
-	@MESH_TESTS=OFF scripts/build.sh release
+	@TARGET=programs scripts/build.sh release
 	@scripts/demo.sh
 
 test: ## Install what is missing, build, and run every test
@@ -45,7 +45,7 @@ lint: ## Check the format, the code (clang-tidy) and the scripts (shellcheck)
 
 exports: ## Write the list of exported symbols anew, after the API has changed
 	@scripts/deps.sh build
-	@MESH_TESTS=OFF scripts/build.sh release
+	@TARGET=programs scripts/build.sh release
 	@scripts/exports.sh write build/release/libmesh.so
 
 clean: ## Remove everything that was built

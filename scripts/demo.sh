@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 licences=/usr/share/common-licenses
 
 scripts/deps.sh build >&2
-MESH_TESTS="${MESH_TESTS:-OFF}" scripts/build.sh release >&2
+TARGET="${TARGET:-programs}" scripts/build.sh release >&2
 
 # Regular files, each once: some names there are links to others.
 files="$(find -L "$licences" -type f -exec readlink -f {} + 2>/dev/null | sort -u)"
