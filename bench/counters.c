@@ -78,17 +78,23 @@ static int64_t count_of(int error, mesh_bytes id, mesh_result *result)
     return count;
 }
 
+/* Calls with a payload, which ends with the call. */
+static int call(mesh_node *node, mesh_bytes id, mesh_buf *payload, mesh_result *result)
+{
+    mesh_request request = bench_request(id);
+    request.payload = mesh_buf_term(payload);
+    int error = mesh_call(node, &request, result);
+    mesh_buf_fini(payload);
+    return error;
+}
+
 int64_t bench_increment(mesh_node *node, mesh_bytes id)
 {
     mesh_buf payload;
     mesh_result result;
     mesh_buf_init(&payload);
     bench_must(mesh_build(&payload, "%{action: :increment}"), "building a payload");
-    mesh_request request = bench_request(id);
-    request.payload = mesh_buf_term(&payload);
-    int64_t count = count_of(mesh_call(node, &request, &result), id, &result);
-    mesh_buf_fini(&payload);
-    return count;
+    return count_of(call(node, id, &payload, &result), id, &result);
 }
 
 int64_t bench_read(mesh_node *node, mesh_bytes id)
@@ -97,11 +103,7 @@ int64_t bench_read(mesh_node *node, mesh_bytes id)
     mesh_result result;
     mesh_buf_init(&payload);
     bench_must(mesh_build(&payload, "%{action: :read}"), "building a payload");
-    mesh_request request = bench_request(id);
-    request.payload = mesh_buf_term(&payload);
-    int64_t count = count_of(mesh_call(node, &request, &result), id, &result);
-    mesh_buf_fini(&payload);
-    return count;
+    return count_of(call(node, id, &payload, &result), id, &result);
 }
 
 void bench_crash(mesh_node *node, mesh_bytes id)
@@ -110,15 +112,12 @@ void bench_crash(mesh_node *node, mesh_bytes id)
     mesh_result result;
     mesh_buf_init(&payload);
     bench_must(mesh_build(&payload, "%{action: :crash}"), "building a payload");
-    mesh_request request = bench_request(id);
-    request.payload = mesh_buf_term(&payload);
-    int error = mesh_call(node, &request, &result);
+    int error = call(node, id, &payload, &result);
     if (error != MESH_ECRASHED)
         bench_die("a crash ended the call with: %s", mesh_strerror(error));
     if (mesh_match(result.value, ":asked_to_crash") != MESH_OK)
         bench_die("a crash ended the call with another reason than its own");
     mesh_result_release(&result);
-    mesh_buf_fini(&payload);
 }
 
 mesh_bytes bench_actor_id(uint32_t number, char text[BENCH_ID_BYTES])

@@ -213,8 +213,7 @@ struct rest {
 
 static bool is_quiet(struct runtime *rt, const struct rest *rest)
 {
-    return runtime_live(rt) <= rest->live &&
-           atomic_load_explicit(&rt->tasks, memory_order_acquire) <= rest->tasks &&
+    return runtime_live(rt) <= rest->live && atomic_load_explicit(&rt->tasks, memory_order_acquire) <= rest->tasks &&
            atomic_load_explicit(&rt->blocking, memory_order_acquire) == 0 &&
            atomic_load_explicit(&rt->callers, memory_order_seq_cst) == 0 &&
            atomic_load_explicit(&rt->async, memory_order_acquire) <= rest->async;

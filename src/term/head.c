@@ -353,7 +353,7 @@ mesh_bytes head_atom(const struct head *h, char scratch[HEAD_ATOM_SCRATCH])
     return name;
 }
 
-/* Reads the node's atom at h->data into node; gives what is behind it in *rest. */
+/* Reads the node's atom at h->data into node, which changes only on success; gives what is behind it in *rest. */
 static int node_name(const struct head *h, char node[256], const uint8_t **rest)
 {
     struct head atom;
@@ -373,11 +373,9 @@ static int node_name(const struct head *h, char node[256], const uint8_t **rest)
 int head_pid(const struct head *h, mesh_pid *out)
 {
     const uint8_t *p;
-    char node[256];
-    int error = node_name(h, node, &p);
+    int error = node_name(h, out->node, &p);
     if (error)
         return error;
-    memcpy(out->node, node, strlen(node) + 1);
     if (h->tag == TAG_V4_PORT) {
         out->number = wire_u64(p);
         out->creation = wire_u32(p + 8);
@@ -396,11 +394,9 @@ int head_pid(const struct head *h, mesh_pid *out)
 int head_ref(const struct head *h, mesh_ref *out)
 {
     const uint8_t *p;
-    char node[256];
-    int error = node_name(h, node, &p);
+    int error = node_name(h, out->node, &p);
     if (error)
         return error;
-    memcpy(out->node, node, strlen(node) + 1);
     if (h->tag == TAG_REFERENCE) {
         out->count = 1;
         out->words[0] = wire_u32(p);

@@ -134,24 +134,32 @@ static void put_terms(const struct files *f, const struct random *kind, unsigned
     mesh_buf_fini(&encoded);
 }
 
+/* Has a program of Erlang read terms of some depth, and gives what it read and wrote. The test is skipped without one.
+ */
+static void run_erl(struct files *f, const char *program, unsigned depth, mesh_buf *in, mesh_buf *out)
+{
+    char command[2048];
+    if (!has("erl")) {
+        print_message("erl is not installed: skipped\n");
+        skip();
+    }
+    make_files(f);
+    put_terms(f, &(struct random){.canonical = true}, depth);
+    int len = snprintf(command, sizeof command, "erl -noshell -eval '%s'", program);
+    assert_in_range(len, 1, sizeof command - 1);
+    assert_int_equal(system(command), 0);
+    mesh_buf_init(in);
+    mesh_buf_init(out);
+    get_file(f->in, in);
+    get_file(f->out, out);
+}
+
 static void a_beam_gives_back_the_same_bytes(void **state)
 {
     (void)state;
     struct files f;
     mesh_buf in, out;
-    if (!has("erl")) {
-        print_message("erl is not installed: skipped\n");
-        skip();
-    }
-    make_files(&f);
-    put_terms(&f, &(struct random){.canonical = true}, 4);
-    char command[sizeof erl_program + 64];
-    snprintf(command, sizeof command, "erl -noshell -eval '%s'", erl_program);
-    assert_int_equal(system(command), 0);
-    mesh_buf_init(&in);
-    mesh_buf_init(&out);
-    get_file(f.in, &in);
-    get_file(f.out, &out);
+    run_erl(&f, erl_program, 4, &in, &out);
     size_t at = 0, back_at = 0;
     for (uint64_t seed = 0; seed < TERMS; seed++) {
         mesh_bytes bytes = get_counted(&in, &at);
@@ -173,19 +181,7 @@ static void a_beam_has_the_same_order(void **state)
     (void)state;
     struct files f;
     mesh_buf in, out;
-    if (!has("erl")) {
-        print_message("erl is not installed: skipped\n");
-        skip();
-    }
-    make_files(&f);
-    put_terms(&f, &(struct random){.canonical = true}, 1);
-    char command[sizeof order_program + 64];
-    snprintf(command, sizeof command, "erl -noshell -eval '%s'", order_program);
-    assert_int_equal(system(command), 0);
-    mesh_buf_init(&in);
-    mesh_buf_init(&out);
-    get_file(f.in, &in);
-    get_file(f.out, &out);
+    run_erl(&f, order_program, 1, &in, &out);
     assert_int_equal(out.len, TERMS - 1);
     mesh_term last = {NULL, 0, NULL};
     size_t at = 0;

@@ -1,22 +1,6 @@
 /* Calls and casts from threads: ids, payloads, init_arg, results, asynchronous calls, deadlines, and every error that
  * has no effect. */
-#include "unit/api/agent.h"
-
-static mesh_node *node;
-
-static int set_up(void **state)
-{
-    (void)state;
-    node = agent_node(NULL);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    agent_stop(node);
-    return 0;
-}
+#include "unit/api/fixture.h"
 
 /* A request to an id of any bytes, with the payload 7: the agent answers with the payload. */
 static int call_id(const void *id, size_t len, mesh_result *result)
@@ -239,8 +223,7 @@ static void test_max_message_above_the_default(void **state)
 {
     mesh_node_options o = {.max_message = 20 << 20};
     (void)state;
-    agent_stop(node);
-    node = agent_node(&o);
+    restart(&o);
     mesh_buf payload;
     size_t len = 18 << 20;
     uint8_t *bytes = calloc(1, len);

@@ -1,23 +1,7 @@
 /* Modules and capabilities: adding, taking away, asking. */
-#include "unit/api/agent.h"
+#include "unit/api/fixture.h"
 
 #include <stdio.h>
-
-static mesh_node *node;
-
-static int set_up(void **state)
-{
-    (void)state;
-    node = agent_node(NULL);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    agent_stop(node);
-    return 0;
-}
 
 static void check_all(const char *expected)
 {

@@ -1,32 +1,8 @@
 /* Lives: one activation however many call first, passivation, limits, back-off, full mailboxes, what waits behind a
  * stop, snapshots and stores. */
-#include "unit/api/agent.h"
+#include "unit/api/fixture.h"
 
 #include <stdio.h>
-
-static mesh_node *node;
-
-static void restart(const mesh_node_options *options)
-{
-    if (node != NULL)
-        agent_stop(node);
-    node = agent_node(options);
-}
-
-static int set_up(void **state)
-{
-    (void)state;
-    node = NULL;
-    restart(NULL);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    agent_stop(node);
-    return 0;
-}
 
 /* ---- Activation ---- */
 

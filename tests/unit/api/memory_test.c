@@ -1,80 +1,9 @@
 /* Memory that is refused while a node works: each allocation that a function makes for a size from outside fails once,
  * in the thread that calls it. The function says MESH_ENOMEM, nothing has begun or is lost, and the next one succeeds.
- *
- * The linker turns the library's allocations to the functions below. What goes through must_calloc is of the library's
- * own sizes, and never refused: it would end the program. */
-#include "runtime/slab.h"
+ */
 #include "unit/api/agent.h"
 
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t n, size_t size);
-void *__real_realloc(void *old, size_t size);
-void *__real_must_calloc(size_t n, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t n, size_t size);
-void *__wrap_realloc(void *old, size_t size);
-void *__wrap_must_calloc(size_t n, size_t size);
-void *__real_slab_get(struct slab_pool *pool, struct slab_cache *cache, size_t bytes);
-void *__real_slab_array_get(struct slab_pool *pool, size_t bytes);
-void *__wrap_slab_get(struct slab_pool *pool, struct slab_cache *cache, size_t bytes);
-void *__wrap_slab_array_get(struct slab_pool *pool, size_t bytes);
-
-static _Thread_local int allowed = -1; /* allocations of this thread until one fails; -1: all succeed */
-static _Thread_local bool own;         /* inside must_calloc */
-
-static bool refused(void)
-{
-    if (allowed < 0 || own)
-        return false;
-    return allowed-- == 0;
-}
-
-void *__wrap_malloc(size_t size)
-{
-    return refused() ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t n, size_t size)
-{
-    return refused() ? NULL : __real_calloc(n, size);
-}
-
-void *__wrap_realloc(void *old, size_t size)
-{
-    return refused() ? NULL : __real_realloc(old, size);
-}
-
-void *__wrap_slab_get(struct slab_pool *pool, struct slab_cache *cache, size_t bytes)
-{
-    return refused() ? NULL : __real_slab_get(pool, cache, bytes);
-}
-
-void *__wrap_slab_array_get(struct slab_pool *pool, size_t bytes)
-{
-    return refused() ? NULL : __real_slab_array_get(pool, bytes);
-}
-
-void *__wrap_must_calloc(size_t n, size_t size)
-{
-    own = true;
-    void *p = __real_must_calloc(n, size);
-    own = false;
-    return p;
-}
-
-/* Not inlined: a handler may go on in another thread, and the address must not be kept across a call. */
-static __attribute__((noinline)) void arm(int n)
-{
-    allowed = n;
-}
-
-/* True: nothing was refused since arm. */
-static __attribute__((noinline)) bool disarm(void)
-{
-    bool untouched = allowed >= 0;
-    allowed = -1;
-    return untouched;
-}
+#include "unit/refuse.h"
 
 /* ---- From threads ---- */
 
@@ -216,9 +145,9 @@ static bool refuse_nth(const struct operation *o, int n)
         assert_int_equal(act_call(node, "x", act_self, &x, NULL), MESH_OK);
     assert_int_equal(mesh_queue_create(node, &queue), MESH_OK);
     uint64_t before = processes();
-    arm(n);
+    refuse_after(n);
     int rc = o->run();
-    bool all = disarm();
+    bool all = refuse_end();
     if (!all) {
         assert_int_equal(rc, MESH_ENOMEM);
         assert_int_equal(processes(), before);
@@ -249,18 +178,18 @@ static void test_from_threads(void **state)
 /* A reply that is refused leaves the call open. */
 static int reply_large(struct scene *s)
 {
-    arm(0);
+    refuse_after(0);
     int rc = mesh_reply(s->from, large_term);
-    bool all = disarm();
+    bool all = refuse_end();
     return reply_number(s->from, rc == MESH_ENOMEM && !all);
 }
 
 /* So does a reason leave the process: it goes on, and may stop with another. */
 static int stop_large(struct scene *s)
 {
-    arm(0);
+    refuse_after(0);
     int rc = mesh_stop(s->self, large_term);
-    bool all = disarm();
+    bool all = refuse_end();
     return reply_number(s->from, rc == MESH_ENOMEM && !all);
 }
 
@@ -277,7 +206,7 @@ static void test_reply_and_stop(void **state)
 
 static int calm_echo(struct scene *s)
 {
-    disarm();
+    refuse_end();
     return act_add(s);
 }
 
@@ -295,9 +224,9 @@ static int call_out(struct scene *s)
     mesh_request r = act_request("callee", &t->message);
     mesh_result result;
     r.init_arg = large_term;
-    arm(t->n);
+    refuse_after(t->n);
     t->rc = mesh_call(s->node, &r, &result);
-    t->all = disarm() || t->rc == MESH_OK;
+    t->all = refuse_end() || t->rc == MESH_OK;
     mesh_result_release(&result);
     t->next = mesh_call(s->node, &r, &result);
     int64_t n = -1;
@@ -337,7 +266,7 @@ struct crash {
 static int crash_large(struct scene *s)
 {
     struct crash *crash = s->arg;
-    arm(crash->n);
+    refuse_after(crash->n);
     return mesh_crash(s->self, large_term);
 }
 
@@ -350,7 +279,7 @@ static int watch(struct scene *s)
 
 static int calm(struct scene *s)
 {
-    disarm();
+    refuse_end();
     return act_ok(s);
 }
 

@@ -1,24 +1,8 @@
 /* Calls inside handlers and tasks: answers, cycles, deadlines that are carried on, what stays valid while a handler is
  * suspended, and handlers whose process is to end meanwhile. */
-#include "unit/api/agent.h"
+#include "unit/api/fixture.h"
 
 #include <errno.h>
-
-static mesh_node *node;
-
-static int set_up(void **state)
-{
-    (void)state;
-    node = agent_node(NULL);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    agent_stop(node);
-    return 0;
-}
 
 /* An act that calls the first agent of a path, which calls the next, and so on; the last one runs fn(arg). Answers
  * with what it was answered, or with minus the error. */

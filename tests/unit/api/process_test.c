@@ -1,27 +1,12 @@
 /* Processes: themselves, their ends, exit signals, monitors, links, infos and timers. */
-#include "unit/api/agent.h"
+#include "unit/api/fixture.h"
 
 #include <stdio.h>
 
-static mesh_node *node;
 static const uint8_t boom[] = {119, 4, 'b', 'o', 'o', 'm'}, kill[] = {119, 4, 'k', 'i', 'l', 'l'},
                      normal[] = {119, 6, 'n', 'o', 'r', 'm', 'a', 'l'};
 
 #define ATOM(name) ((mesh_term){.data = (name), .len = sizeof(name)})
-
-static int set_up(void **state)
-{
-    (void)state;
-    node = agent_node(NULL);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    agent_stop(node);
-    return 0;
-}
 
 static mesh_pid pid_of(const char *id)
 {

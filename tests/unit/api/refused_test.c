@@ -1,24 +1,8 @@
 /* Terms that are refused: malformed ones and those over the node's limit, given to every function that takes one. Each
  * has its error, the exact place of the fault, a log event, and no effect. */
-#include "unit/api/agent.h"
+#include "unit/api/fixture.h"
 
 #include <stdio.h>
-
-static mesh_node *node;
-
-static int set_up(void **state)
-{
-    (void)state;
-    node = agent_node(NULL);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    agent_stop(node);
-    return 0;
-}
 
 static bool is_nil(mesh_term term)
 {
@@ -71,8 +55,7 @@ static void check_refusal(int *count, const char *function, const char *term, co
 static void start_logging(uint32_t max_message)
 {
     mesh_node_options o = {.max_message = max_message, .log = note_refusal, .log_level = MESH_LOG_DEBUG};
-    agent_stop(node);
-    node = agent_node(&o);
+    restart(&o);
     atomic_store(&refusal.count, 0);
 }
 
@@ -257,8 +240,7 @@ static void test_check_on_a_small_stack(void **state)
     mesh_node_options o = {.stack_bytes = 16 << 10};
     mesh_buf deep;
     mesh_buf_init(&deep);
-    agent_stop(node);
-    node = agent_node(&o);
+    restart(&o);
     for (uint32_t i = 0; i < MESH_TERM_MAX_DEPTH; i++)
         assert_int_equal(mesh_put_tuple(&deep, 1), MESH_OK);
     assert_int_equal(mesh_put_int(&deep, 1), MESH_OK);

@@ -1,23 +1,7 @@
 /* Answers given later: from other handlers and threads, twice, never; and what becomes of calls that are owed. */
-#include "unit/api/agent.h"
+#include "unit/api/fixture.h"
 
 #include "base/perturb.h"
-
-static mesh_node *node;
-
-static int set_up(void **state)
-{
-    (void)state;
-    node = agent_node(NULL);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    agent_stop(node);
-    return 0;
-}
 
 /* A call in a thread of its own. */
 struct caller {

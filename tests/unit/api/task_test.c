@@ -1,21 +1,5 @@
 /* Tasks, awaiting them, and functions that block. */
-#include "unit/api/agent.h"
-
-static mesh_node *node;
-
-static int set_up(void **state)
-{
-    (void)state;
-    node = agent_node(NULL);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    agent_stop(node);
-    return 0;
-}
+#include "unit/api/fixture.h"
 
 static int forty_two(mesh_node *n, void *arg)
 {
@@ -315,8 +299,7 @@ static void test_no_thread_left_to_block(void **state)
     static struct work work[MOST];
     static struct gate outcomes[2] = {GATE_INIT, GATE_INIT};
     static const char *const ids[MOST] = {"a", "b", "c", "d"};
-    agent_stop(node);
-    node = agent_node(&o);
+    restart(&o);
     int blocked = 0;
     int64_t refused = MESH_OK;
     for (; blocked < MOST && refused == MESH_OK; blocked++) {

@@ -1,22 +1,5 @@
 /* Handlers that keep their thread: others are served meanwhile, and whatever such a handler does afterwards works. */
-#include "unit/api/agent.h"
-
-static mesh_node *node;
-
-static int set_up(void **state)
-{
-    mesh_node_options o = {.workers = 1};
-    (void)state;
-    node = agent_node(&o);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    agent_stop(node);
-    return 0;
-}
+#include "unit/api/fixture.h"
 
 /* What a handler does after it kept its thread for so long that others were served. */
 struct late {
@@ -191,5 +174,6 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_late_blocking_and_await, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_delay, set_up, tear_down),
     };
+    node_options.workers = 1;
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

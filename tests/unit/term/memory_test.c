@@ -1,44 +1,9 @@
 /* Memory that is refused: each allocation of each operation fails once, and the operation says so and leaks nothing
- * (the leak sanitizer looks). The linker turns the library's allocations to the functions below. */
+ * (the leak sanitizer looks). See unit/refuse.h. */
 #include <stdlib.h>
 
+#include "unit/refuse.h"
 #include "unit/term/help.h"
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t n, size_t size);
-void *__real_realloc(void *old, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t n, size_t size);
-void *__wrap_realloc(void *old, size_t size);
-
-static int allowed = -1; /* allocations until one fails; -1: all succeed */
-
-static bool refused(void)
-{
-    if (allowed < 0)
-        return false;
-    if (allowed > 0) {
-        allowed--;
-        return false;
-    }
-    allowed = -1;
-    return true;
-}
-
-void *__wrap_malloc(size_t size)
-{
-    return refused() ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t n, size_t size)
-{
-    return refused() ? NULL : __real_calloc(n, size);
-}
-
-void *__wrap_realloc(void *old, size_t size)
-{
-    return refused() ? NULL : __real_realloc(old, size);
-}
 
 /* Tuples inside each other, and a map of 100 keys in no order: both need memory to be walked. */
 static mesh_term large(mesh_buf *b)
@@ -116,8 +81,8 @@ static int equal(struct work *w)
 {
     mesh_buf other;
     mesh_buf_init(&other);
-    int failing = allowed;
-    allowed = -1;
+    int failing = refuse_left();
+    refuse_end();
     large(&other);
     const uint8_t old_form[] = {98, 0, 0, 0, 0}; /* of the first key: not the same bytes, so the terms are walked */
     mesh_buf longer;
@@ -125,7 +90,7 @@ static int equal(struct work *w)
     assert_int_equal(mesh_buf_append(&longer, other.data, 45), MESH_OK);
     assert_int_equal(mesh_buf_append(&longer, old_form, sizeof old_form), MESH_OK);
     assert_int_equal(mesh_buf_append(&longer, other.data + 47, other.len - 47), MESH_OK);
-    allowed = failing;
+    refuse_after(failing);
     bool same = mesh_term_equal(mesh_buf_term(&longer), mesh_buf_term(&w->term));
     mesh_buf_fini(&other);
     mesh_buf_fini(&longer);
@@ -151,10 +116,9 @@ static void every_refused_allocation_is_reported(void **state)
     for (size_t i = 0; i < sizeof works / sizeof *works; i++) {
         int n = 0;
         for (;; n++) {
-            allowed = n;
+            refuse_after(n);
             int error = works[i](&w);
-            bool all_succeeded = allowed >= 0;
-            allowed = -1;
+            bool all_succeeded = refuse_end();
             assert_int_equal(error, all_succeeded ? MESH_OK : MESH_ENOMEM);
             if (all_succeeded)
                 break;
