@@ -18,6 +18,23 @@ struct block *block_create(size_t len)
     return block;
 }
 
+struct block *block_resize(struct block *block, size_t len)
+{
+    assert(block_is_sole(block));
+    if (len > SIZE_MAX - sizeof *block)
+        return NULL;
+    struct block *moved = realloc(block, sizeof *block + len);
+    if (moved)
+        moved->len = len;
+    return moved;
+}
+
+bool block_is_sole(struct block *block)
+{
+    /* Acquire: pairs with the release of whoever gave his count up, so that his reads come before what we write. */
+    return atomic_load_explicit(&block->refs, memory_order_acquire) == 1;
+}
+
 struct block *block_hold(struct block *block)
 {
     /* Relaxed: the caller's own count keeps the block alive, and its bytes are already visible to him. */

@@ -4,6 +4,7 @@
 #define TERM_BLOCK_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -15,6 +16,13 @@ struct block {
 
 /* A block for len bytes, not yet written, with one count. NULL when memory is refused (len may come from outside). */
 struct block *block_create(size_t len);
+
+/* Gives a block that nobody else holds room for len bytes, and keeps those it has, as far as they fit. It may move: the
+ * result takes the place of block. NULL when memory is refused: block is then as it was. */
+struct block *block_resize(struct block *block, size_t len);
+
+/* Whether the caller has the only count. The answer stays true until he shares it; false may be out of date. */
+bool block_is_sole(struct block *block);
 
 /* Another count, for a caller that has one. Any thread. Returns block. */
 struct block *block_hold(struct block *block);
