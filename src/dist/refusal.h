@@ -23,6 +23,7 @@
     X(SUPERSEDED, "another connection to this peer goes first")                                                        \
     X(REFLECTED, "the peer asks what this node has asked itself")                                                      \
     X(DIGEST, "the cookies differ")                                                                                    \
+    X(NO_MD5, "OpenSSL computes no MD5 here, which the handshake needs")                                               \
     /* of packets */                                                                                                   \
     X(HEADER, "an unknown packet header")                                                                              \
     X(ATOM_CACHE, "an atom cache that was not negotiated")                                                             \
