@@ -8,7 +8,6 @@
 #include <string.h>
 
 enum {
-    ELEMENTS_MAX = 64,
     KEYS_MAX = 8,
     TAG_NEW_FLOAT = 70,
     TAG_SMALL_INT = 97,
@@ -84,7 +83,7 @@ bool quick_check(const uint8_t *data, size_t len)
     size_t at = 0;
     uint32_t wanted = 1;
     for (int elements = 0; wanted > 0; elements++) {
-        if (at >= len || elements == ELEMENTS_MAX)
+        if (at >= len || elements == QUICK_ELEMENTS_MAX)
             return false;
         const uint8_t *p = data + at;
         size_t left = len - at, step = scalar(p, left);
@@ -97,7 +96,7 @@ bool quick_check(const uint8_t *data, size_t len)
         } else if (step == 0 && p[0] == TAG_SMALL_TUPLE && left >= 2) {
             step = 2;
             wanted += p[1];
-        } else if (step == 0 && p[0] == TAG_LIST && left >= 5 && be32(p + 1) - 1 < ELEMENTS_MAX) {
+        } else if (step == 0 && p[0] == TAG_LIST && left >= 5 && be32(p + 1) - 1 < QUICK_ELEMENTS_MAX) {
             step = 5;
             wanted += be32(p + 1) + 1;
         }

@@ -9,7 +9,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* True: exactly one well-formed term, of a few dozen elements. False: unknown, ask mesh_term_check. */
+#define QUICK_ELEMENTS_MAX 64 /* more are never looked at: also a bound of the depth */
+
+/* True: exactly one well-formed term, of at most QUICK_ELEMENTS_MAX elements. False: unknown, ask mesh_term_check. */
 bool quick_check(const uint8_t *data, size_t len);
 
 #endif
