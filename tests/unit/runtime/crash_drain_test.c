@@ -69,7 +69,7 @@ static int handle_call(mesh_process *self, void *state, mesh_from from, mesh_ter
         atomic_fetch_add(&parked, 1);
         int rc = call("silent", ":owe", &result);
         say(mesh_error_name(rc), mesh_id(self));
-        return rc;
+        return MESH_OK; /* and no answer: it is to end */
     } else if (mesh_match(message, ":spin") == MESH_OK) {
         atomic_fetch_add(&parked, 1);
         while (endless)
