@@ -5,20 +5,24 @@
 #include "node/node.h"
 #include "runtime/queue.h"
 
-/* Where a term is at fault, for a result. */
-struct fault {
-    size_t at;
-    bool in_init_arg;
-};
+/* What a call that is not made has for a result, if it is given one. */
+static int refuse(int rc, mesh_result *result, size_t fault_at, bool in_init_arg)
+{
+    static const uint8_t nil[] = {119, 3, 'n', 'i', 'l'};
+    if (result != NULL)
+        *result = (mesh_result){
+            .value = {.data = nil, .len = sizeof nil}, .fault_at = fault_at, .fault_in_init_arg = in_init_arg};
+    return rc;
+}
 
-/* What can be said of a request without looking anything up. fault: of a term that is refused; may be NULL. */
-static int check_request(mesh_node *node, const char *function, const mesh_request *r, struct fault *fault)
+/* What can be said of a request without looking anything up. result: of function, or NULL; set after an error. */
+static int check_request(mesh_node *node, const char *function, const mesh_request *r, mesh_result *result)
 {
     if (node == NULL || r == NULL || r->module == NULL || r->capability == NULL || r->reserved != 0 ||
         (r->id.data == NULL && r->id.len > 0))
-        return MESH_EINVAL;
+        return refuse(MESH_EINVAL, result, 0, false);
     if (r->id.len == 0 || r->id.len > MESH_ID_MAX)
-        return MESH_EBADID;
+        return refuse(MESH_EBADID, result, 0, false);
     size_t max = node->runtime.options.max_message, at = 0;
     bool in_init_arg = false;
     int rc = check_term(r->payload, max, &at);
@@ -28,10 +32,8 @@ static int check_request(mesh_node *node, const char *function, const mesh_reque
     }
     if (__builtin_expect(rc == MESH_OK, 1))
         return MESH_OK;
-    if (fault != NULL)
-        *fault = (struct fault){at, in_init_arg};
     log_refused_term(&node->runtime, function, in_init_arg ? "init_arg" : "payload", rc, at);
-    return rc;
+    return refuse(rc, result, at, in_init_arg);
 }
 
 /* A name that was not found may be no name at all. */
@@ -44,23 +46,13 @@ static int explain(const mesh_request *r, int rc)
     return rc == MESH_EMOVED ? MESH_ENOCAPABILITY : rc; /* on one node a shard is not held when nothing is */
 }
 
-static void refuse(mesh_result *result, const struct fault *fault)
-{
-    static const uint8_t nil[] = {119, 3, 'n', 'i', 'l'};
-    *result = (mesh_result){
-        .value = {.data = nil, .len = sizeof nil}, .fault_at = fault->at, .fault_in_init_arg = fault->in_init_arg};
-}
-
 int mesh_call(mesh_node *node, const mesh_request *request, mesh_result *result)
 {
     if (result == NULL)
         return MESH_EINVAL;
-    struct fault fault = {0, false};
-    int rc = check_request(node, "mesh_call", request, &fault);
-    if (rc != MESH_OK) {
-        refuse(result, &fault);
+    int rc = check_request(node, "mesh_call", request, result);
+    if (rc != MESH_OK)
         return rc;
-    }
     result->fault_at = 0;
     result->fault_in_init_arg = false;
     rc = call_run(&node->runtime, request, result);
