@@ -18,8 +18,6 @@ build: ## Build the libraries and the examples under build/release/
 all: deps build test ## deps, build and test
 
 demo: ## Install what is missing, build, and run the demo
-	@scripts/deps.sh build
-	@TARGET=programs scripts/build.sh release
 	@scripts/demo.sh
 
 test: ## Install what is missing, build, and run every test

@@ -5,7 +5,9 @@
  *
  * Build: cc -O2 tcp_floor.c -o tcp_floor      Run: ./tcp_floor
  */
+#ifndef _GNU_SOURCE
 #define _GNU_SOURCE
+#endif
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>

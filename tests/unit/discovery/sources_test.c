@@ -448,7 +448,7 @@ static void a_name_that_epmd_no_longer_tells_is_gone_soon(void **state)
     begin(&r, &subjects[3], peer_alive, 1);
     pass(&r, MINUTE_MS);
     r.alive_count = 0;
-    pass(&r, 2 * DISCOVERY_INTERVAL_MS);
+    pass(&r, 2ULL * DISCOVERY_INTERVAL_MS);
     assert_int_equal(r.world.gone[0], 1);
     end(&r);
 }
