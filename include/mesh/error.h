@@ -34,7 +34,8 @@
     X(ECONTEXT, "not allowed here: the function belongs inside a handler, or outside of one")                          \
     X(EMOVED, "the shard is not held by this node")                                                                    \
     X(ESTUCK, "handlers are still running; the node is not stopped yet")                                               \
-    X(ESYSTEM, "the operating system refused")
+    X(ESYSTEM, "the operating system refused")                                                                         \
+    X(ENOQUORUM, "too few nodes are linked for this node to decide")
 
 enum mesh_error {
     MESH_OK = 0,
