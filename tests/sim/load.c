@@ -2,7 +2,8 @@
  * history that is checked. */
 #include "sim/sim.h"
 
-enum { WARM_UP_MS = 150 };
+/* How long the links of a node that starts take at most, without faults. */
+enum { WARM_UP_MS = 400 };
 
 /* Nobody begins a call on a node that is not yet linked to those that may answer. */
 static bool usable(const struct sim *sim, uint16_t number)
