@@ -1,6 +1,7 @@
 /* Where a request goes.
  *
- * To the holder, as far as this node knows it: the one that it has promised the shard to; before there is one, to the
+ * To the holder, as far as this node knows it: the one that it has promised the shard to, unless that has announced
+ * since that it has nothing left of the capability (it may be gone before its link is); before there is one, to the
  * node that the ring names, which will claim it. A node that is asked and does not hold the shard knows the next one,
  * because it granted. Rule 7: a call of a C node is answered MOVED and sent again by its sender's node; casts, and what
  * BEAM nodes send, are forwarded. After two hops a request waits where it is; it never goes back where it came from.
@@ -15,7 +16,7 @@ static uint16_t target_of(struct cluster *c, struct capability *cap, uint32_t sh
     const struct row *row = cap->rows != NULL ? &cap->rows[shard] : NULL;
     if (row != NULL && row->state == ROW_CLAIMING)
         return SELF;
-    if (row != NULL && row->promise != NOBODY && linked(c, row->promise))
+    if (row != NULL && row->promise != NOBODY && linked(c, row->promise) && views_listed(c, cap, row->promise))
         return row->promise;
     uint16_t owner = views_owner(c, cap, shard);
     if (owner == NOBODY && cap->node_count > 0) /* a strategy that this node lacks: any node that has it may know */

@@ -294,8 +294,9 @@ void tables_fini(struct cluster *c);
 /* views.c */
 void views_refresh(struct cluster *c, struct capability *cap);
 struct ring *views_ring(struct cluster *c, struct capability *cap); /* built if need be; NULL: there is none */
-uint16_t views_owner(struct cluster *c, struct capability *cap, uint32_t shard); /* NOBODY: unknown */
-struct row *views_rows(struct capability *cap);                                  /* for cap->shards shards */
+bool views_listed(const struct cluster *c, const struct capability *cap, uint16_t slot); /* it has it, or it leaves */
+uint16_t views_owner(struct cluster *c, struct capability *cap, uint32_t shard);         /* NOBODY: unknown */
+struct row *views_rows(struct capability *cap);                                          /* for cap->shards shards */
 void views_reset_rows(struct cluster *c, struct capability *cap);
 void views_unring(struct capability *cap);
 

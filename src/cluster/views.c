@@ -72,6 +72,11 @@ static const struct entry *visible(const struct cluster *c, const struct capabil
     return slot == SELF || c->members[slot].link == LINK_MET ? entry_of(&c->members[slot], cap) : NULL;
 }
 
+bool views_listed(const struct cluster *c, const struct capability *cap, uint16_t slot)
+{
+    return visible(c, cap, slot) != NULL;
+}
+
 static uint32_t add_to_party(const struct cluster *c, struct party *parties, uint32_t count, const struct entry *e,
                              uint16_t slot)
 {
