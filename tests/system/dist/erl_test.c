@@ -38,43 +38,6 @@ static bool none_outstanding(void *context, uint32_t challenge)
     return false;
 }
 
-static mesh_bytes alive_part(const char *name)
-{
-    return (mesh_bytes){name, strcspn(name, "@")};
-}
-
-static uint32_t register_us(struct cluster *c, uint16_t epmd_port, uint16_t port)
-{
-    mesh_buf request, reply;
-    enum refusal why = REFUSAL_NONE;
-    uint32_t creation = 0;
-    const struct epmd_node us = {alive_part(c->us), {NULL, 0}, port, EPMD_VISIBLE, 0, 6, 6};
-    mesh_buf_init(&request);
-    mesh_buf_init(&reply);
-    assert_int_equal(epmd_put_register(&request, &us), MESH_OK);
-    c->registration = link_ask_epmd(epmd_port, &request, &reply, 6, true);
-    assert_int_equal(epmd_read_register(mesh_buf_bytes(&reply), &creation, &why), EPMD_COMPLETE);
-    mesh_buf_fini(&request);
-    mesh_buf_fini(&reply);
-    return creation;
-}
-
-static uint16_t port_of_them(const struct cluster *c, uint16_t epmd_port)
-{
-    mesh_buf request, reply;
-    enum refusal why = REFUSAL_NONE;
-    struct epmd_node found;
-    mesh_buf_init(&request);
-    mesh_buf_init(&reply);
-    assert_int_equal(epmd_put_lookup(&request, alive_part(c->them)), MESH_OK);
-    link_ask_epmd(epmd_port, &request, &reply, EPMD_REQUEST_MAX_BYTES, false);
-    assert_int_equal(epmd_read_lookup(mesh_buf_bytes(&reply), alive_part(c->them), &found, &why), EPMD_COMPLETE);
-    uint16_t port = found.port;
-    mesh_buf_fini(&request);
-    mesh_buf_fini(&reply);
-    return port;
-}
-
 static void start(struct cluster *c, bool long_names, bool own_epmd)
 {
     uint16_t epmd_port = beam_free_port(), port;
@@ -83,8 +46,9 @@ static void start(struct cluster *c, bool long_names, bool own_epmd)
     c->epmd = own_epmd ? epmd_loop_start(epmd_port) : beam_start_epmd(epmd_port);
     beam_start(&c->beam, long_names ? "-name" : "-sname", c->them, "mesh", epmd_port);
     c->listener = link_listen(&port);
-    uint32_t creation = register_us(c, epmd_port, port);
-    c->beam_port = port_of_them(c, epmd_port);
+    uint32_t creation;
+    c->registration = link_register(epmd_port, c->us, port, &creation);
+    c->beam_port = link_look_up(epmd_port, c->them);
     c->config = (struct handshake_config){mesh_str(c->us), mesh_str("mesh"), DIST_OFFERED, creation,
                                           anybody,         none_outstanding, NULL};
 }

@@ -67,6 +67,42 @@ int link_ask_epmd(uint16_t port, const mesh_buf *request, mesh_buf *reply, size_
     return -1;
 }
 
+static mesh_bytes alive_part(const char *name)
+{
+    return (mesh_bytes){name, strcspn(name, "@")};
+}
+
+int link_register(uint16_t epmd_port, const char *name, uint16_t port, uint32_t *creation)
+{
+    mesh_buf request, reply;
+    enum refusal why = REFUSAL_NONE;
+    const struct epmd_node us = {alive_part(name), {NULL, 0}, port, EPMD_VISIBLE, 0, 6, 6};
+    mesh_buf_init(&request);
+    mesh_buf_init(&reply);
+    assert_int_equal(epmd_put_register(&request, &us), MESH_OK);
+    int registration = link_ask_epmd(epmd_port, &request, &reply, 6, true);
+    assert_int_equal(epmd_read_register(mesh_buf_bytes(&reply), creation, &why), EPMD_COMPLETE);
+    mesh_buf_fini(&request);
+    mesh_buf_fini(&reply);
+    return registration;
+}
+
+uint16_t link_look_up(uint16_t epmd_port, const char *name)
+{
+    mesh_buf request, reply;
+    enum refusal why = REFUSAL_NONE;
+    struct epmd_node found;
+    mesh_buf_init(&request);
+    mesh_buf_init(&reply);
+    assert_int_equal(epmd_put_lookup(&request, alive_part(name)), MESH_OK);
+    link_ask_epmd(epmd_port, &request, &reply, EPMD_REQUEST_MAX_BYTES, false);
+    const enum epmd_read result = epmd_read_lookup(mesh_buf_bytes(&reply), alive_part(name), &found, &why);
+    uint16_t port = result == EPMD_COMPLETE ? found.port : 0;
+    mesh_buf_fini(&request);
+    mesh_buf_fini(&reply);
+    return port;
+}
+
 int link_listen(uint16_t *port)
 {
     struct sockaddr_in a = loopback(0);

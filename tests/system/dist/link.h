@@ -24,6 +24,12 @@ struct link {
  * Returns the connection if `keep` is set, else -1. */
 int link_ask_epmd(uint16_t port, const mesh_buf *request, mesh_buf *reply, size_t enough, bool keep);
 
+/* Registers a node with the epmd on that port; the registration lasts as long as the connection that is returned. */
+int link_register(uint16_t epmd_port, const char *name, uint16_t port, uint32_t *creation);
+
+/* The port of a node; 0: the epmd knows none. */
+uint16_t link_look_up(uint16_t epmd_port, const char *name);
+
 /* A socket that listens on a free port of loopback. */
 int link_listen(uint16_t *port);
 
