@@ -41,10 +41,12 @@ static void on_send(void *context, mesh_bytes peer, const struct control *c)
     if (to < 0 || !s->up[to])
         return;
     mesh_buf_init(&out);
-    if (control_put(&out, c, DIST_OFFERED, &message) != MESH_OK ||
-        mesh_buf_append(&out, message.data, message.len) != MESH_OK)
-        abort();
-    if (control_read(mesh_buf_bytes(&out), mesh_str(self), &limits, &again) != REFUSAL_NONE)
+    int error = control_put(&out, c, DIST_OFFERED, &message);
+    if (!error)
+        error = mesh_buf_append(&out, message.data, message.len);
+    const enum refusal why =
+        error ? REFUSAL_MEMORY : control_read(mesh_buf_bytes(&out), mesh_str(self), &limits, &again);
+    if ((error && error != MESH_ENOMEM) || (why && why != REFUSAL_MEMORY))
         abort();
     mesh_buf_fini(&out);
 }
