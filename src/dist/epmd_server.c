@@ -88,6 +88,15 @@ bool epmd_conn_expired(const struct epmd_conn *conn, uint64_t now_ms)
     return conn->entry == NULL && now_ms >= conn->deadline_ms;
 }
 
+bool epmd_conn_registered(const struct epmd_conn *conn, mesh_bytes *name, uint16_t *port)
+{
+    if (!conn->entry)
+        return false;
+    *name = conn->entry->node.name;
+    *port = conn->entry->node.port;
+    return true;
+}
+
 void epmd_conn_closed(struct epmd_server *server, struct epmd_conn *conn)
 {
     if (conn->entry)

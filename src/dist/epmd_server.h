@@ -60,6 +60,10 @@ enum epmd_action epmd_conn_feed(struct epmd_server *server, struct epmd_conn *co
 /* Whether the connection has missed its deadline: close it. Never true for a registration. */
 bool epmd_conn_expired(const struct epmd_conn *conn, uint64_t now_ms);
 
+/* Whether the connection is a registration, and of which name and port; *name is valid until the connection is closed.
+ */
+bool epmd_conn_registered(const struct epmd_conn *conn, mesh_bytes *name, uint16_t *port);
+
 /* The connection has been closed, by whichever side: a registration ends with it. Once for each epmd_conn_open that
  * returned true. */
 void epmd_conn_closed(struct epmd_server *server, struct epmd_conn *conn);
