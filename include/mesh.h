@@ -9,6 +9,7 @@
 #include <mesh/module.h>
 #include <mesh/node.h>
 #include <mesh/placement.h>
+#include <mesh/plugin.h>
 #include <mesh/process.h>
 #include <mesh/stats.h>
 #include <mesh/term.h>

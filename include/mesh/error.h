@@ -35,7 +35,8 @@
     X(EMOVED, "the shard is not held by this node")                                                                    \
     X(ESTUCK, "handlers are still running; the node is not stopped yet")                                               \
     X(ESYSTEM, "the operating system refused")                                                                         \
-    X(ENOQUORUM, "too few nodes are linked for this node to decide")
+    X(ENOQUORUM, "too few nodes are linked for this node to decide")                                                   \
+    X(EPLUGIN, "the shared object has no modules for this program")
 
 enum mesh_error {
     MESH_OK = 0,
@@ -43,6 +44,11 @@ enum mesh_error {
     MESH_ERRORS(MESH_ERROR_ENUM)
 #undef MESH_ERROR_ENUM
 };
+
+/* Why something failed, as a sentence without a full stop; "" when it did not. */
+typedef struct mesh_reason {
+    char text[512];
+} mesh_reason;
 
 #ifdef __cplusplus
 extern "C" {

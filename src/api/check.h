@@ -14,6 +14,9 @@ int check_name(const char *name);
 /* 1 to 248 characters: "Elixir." fits before it. MESH_EBADNAME. */
 int check_module_name(const char *name);
 
+/* A module before it is registered; NULL is refused. MESH_EINVAL, MESH_EBADNAME. */
+int check_module(const mesh_module *module);
+
 /* A capability's name, and a module's: the same bounds of bytes only, for the path of calls. What is too long or
  * malformed was never registered, so it is not found. */
 static inline bool is_name(const char *name)

@@ -59,12 +59,19 @@ const char *mesh_node_name(const mesh_node *node)
     return node != NULL ? node->runtime.name : NULL;
 }
 
+int check_module(const mesh_module *module)
+{
+    if (module == NULL || module->size != sizeof *module || module->state_size > STATE_MAX)
+        return MESH_EINVAL;
+    return check_module_name(module->name);
+}
+
 int mesh_register_module(mesh_node *node, const mesh_module *module)
 {
-    if (node == NULL || module == NULL || module->size != sizeof *module || module->state_size > STATE_MAX)
+    if (node == NULL)
         return MESH_EINVAL;
-    int rc = check_module_name(module->name);
-    return rc == MESH_OK ? runtime_add_module(&node->runtime, module) : rc;
+    int rc = check_module(module);
+    return rc == MESH_OK ? runtime_add_modules(&node->runtime, &module, 1, NULL) : rc;
 }
 
 /* ---- Capabilities ---- */

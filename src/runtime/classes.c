@@ -9,12 +9,18 @@
 #include "base/alloc.h"
 #include "runtime/runtime.h"
 
-const struct module *runtime_module(struct runtime *rt, const char *name)
+static struct module *find_module(struct runtime *rt, const char *name)
 {
-    pthread_mutex_lock(&rt->lock);
     struct module *m = rt->modules;
     while (m != NULL && strcmp(m->ops.name, name) != 0)
         m = m->next;
+    return m;
+}
+
+const struct module *runtime_module(struct runtime *rt, const char *name)
+{
+    pthread_mutex_lock(&rt->lock);
+    const struct module *m = find_module(rt, name);
     pthread_mutex_unlock(&rt->lock);
     return m;
 }
@@ -37,25 +43,40 @@ static bool same_module(const mesh_module *a, const mesh_module *b)
            a->max_mailbox == b->max_mailbox;
 }
 
-int runtime_add_module(struct runtime *rt, const mesh_module *module)
+static void add_module(struct runtime *rt, const mesh_module *module)
 {
-    int rc = MESH_OK;
+    struct module *m = must_calloc(1, sizeof *m);
+    m->ops = *module;
+    m->ops.name = must_copy(module->name, strlen(module->name));
+    m->index = rt->module_count++;
+    m->next = rt->modules;
+    rt->modules = m;
+}
+
+/* Whether the name of modules[at] has another definition, in the runtime or before it in the list. */
+static bool clashes(struct runtime *rt, const mesh_module *const *modules, size_t at)
+{
+    const struct module *m = find_module(rt, modules[at]->name);
+    bool clash = m != NULL && !same_module(&m->ops, modules[at]);
+    for (size_t i = 0; i < at && !clash; i++)
+        clash = strcmp(modules[i]->name, modules[at]->name) == 0 && !same_module(modules[i], modules[at]);
+    return clash;
+}
+
+int runtime_add_modules(struct runtime *rt, const mesh_module *const *modules, size_t count, size_t *clash)
+{
     pthread_mutex_lock(&rt->lock);
-    struct module *m = rt->modules;
-    while (m != NULL && strcmp(m->ops.name, module->name) != 0)
-        m = m->next;
-    if (m != NULL) {
-        rc = same_module(&m->ops, module) ? MESH_OK : MESH_EEXISTS;
-    } else {
-        m = must_calloc(1, sizeof *m);
-        m->ops = *module;
-        m->ops.name = must_copy(module->name, strlen(module->name));
-        m->index = rt->module_count++;
-        m->next = rt->modules;
-        rt->modules = m;
-    }
+    size_t i = 0;
+    while (i < count && !clashes(rt, modules, i))
+        i++;
+    bool ok = i == count;
+    if (!ok && clash != NULL)
+        *clash = i;
+    for (i = 0; ok && i < count; i++)
+        if (find_module(rt, modules[i]->name) == NULL)
+            add_module(rt, modules[i]);
     pthread_mutex_unlock(&rt->lock);
-    return rc;
+    return ok ? MESH_OK : MESH_EEXISTS;
 }
 
 int runtime_add_capability(struct runtime *rt, const char *name, uint32_t shards, struct capability **capability)

@@ -120,7 +120,8 @@ uint64_t runtime_ref_number(const struct runtime *rt, const mesh_ref *ref);
 
 /* ---- classes.c ---- */
 
-int runtime_add_module(struct runtime *rt, const mesh_module *module);
+/* Adds all of them or none. MESH_EEXISTS: modules[*clash] has the name of another definition; clash may be NULL. */
+int runtime_add_modules(struct runtime *rt, const mesh_module *const *modules, size_t count, size_t *clash);
 int runtime_add_capability(struct runtime *rt, const char *name, uint32_t shards, struct capability **capability);
 /* The class of two names. MESH_ENOMODULE, MESH_ENOCAPABILITY. w may be NULL. */
 int runtime_class(struct runtime *rt, struct worker *w, const char *module, const char *capability,
