@@ -156,7 +156,8 @@ static int add(mesh_node *node, const mesh_plugin *p, const struct verdict *v)
 
 int mesh_load_modules(mesh_node *node, const char *path, mesh_plugin_problem *problem, mesh_reason *reason)
 {
-    const struct verdict v = {problem, reason};
+    struct verdict v = {NULL, reason};
+    v.problem = problem;
     char here[PATH_MAX];
     if (node == NULL || path == NULL || path[0] == '\0')
         return MESH_EINVAL;
