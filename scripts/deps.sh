@@ -3,9 +3,9 @@
 # On a system without apt it goes on if the tools and libraries are there, and names what is missing otherwise.
 set -eu
 
-build="build-essential cmake ninja-build pkg-config libuv1-dev libssl-dev"
+build="build-essential cmake ninja-build pkg-config libuv1-dev libssl-dev libyaml-dev"
 build_tools="cc c++ cmake ninja pkg-config"
-build_libs="libuv libcrypto"
+build_libs="libuv libcrypto yaml-0.1"
 # llvm: names in the reports of clang's sanitizers
 tests="clang libclang-rt-dev llvm clang-format clang-tidy shellcheck libcmocka-dev erlang-base erlang-crypto erlang-dev"
 test_tools="gcc g++ clang clang++ clang-format clang-tidy shellcheck erl"

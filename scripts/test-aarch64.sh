@@ -5,7 +5,7 @@
 # architecture, so the system's packages and architectures stay as they are.
 set -eu
 cd "$(dirname "$0")/.."
-packages="libuv1 libuv1-dev libssl3 libssl-dev libcmocka0 libcmocka-dev"
+packages="libuv1 libuv1-dev libssl3 libssl-dev libyaml-0-2 libyaml-dev libcmocka0 libcmocka-dev"
 sysroot="$PWD/build/aarch64-sysroot"
 apt="$PWD/build/aarch64-apt"
 
