@@ -11,7 +11,7 @@ help: ## Show these commands
 deps: ## Install the Debian packages that building and testing need
 	@scripts/deps.sh test
 
-build: ## Build the libraries and the examples under build/release/
+build: ## Build the libraries, the programs and the examples under build/release/
 	@scripts/deps.sh build
 	@TARGET=programs scripts/build.sh release
 
