@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
+#include "cli/terminal.h"
 #include "runner.h"
 
 struct options {
@@ -19,8 +19,8 @@ struct options {
     bool quick;
 };
 
-struct progress {
-    bool tty;
+struct state {
+    struct progress bar;
     unsigned done, total; /* programs */
 };
 
@@ -115,30 +115,6 @@ static unsigned runs_of(const struct options *options, const struct job *job)
     return options->runs != 0 ? options->runs : options->quick ? 1 : 5;
 }
 
-/* ---- progress ---- */
-
-static void show(const struct progress *p, const struct job *job, const char *who, unsigned run, unsigned runs)
-{
-    enum { WIDTH = 30 };
-    char bar[WIDTH + 1];
-    if (!p->tty)
-        return;
-    unsigned filled = p->total == 0 ? 0 : p->done * WIDTH / p->total;
-    memset(bar, ' ', WIDTH);
-    memset(bar, '=', filled);
-    bar[WIDTH] = '\0';
-    printf("\r\033[K[%s] %3u %%  %s: %s, run %u of %u", bar, p->total == 0 ? 0 : p->done * 100 / p->total, job->name,
-           who, run, runs);
-    fflush(stdout);
-}
-
-static void clear(const struct progress *p)
-{
-    if (p->tty)
-        fputs("\r\033[K", stdout);
-    fflush(stdout);
-}
-
 static double seconds(void)
 {
     struct timespec t;
@@ -149,8 +125,8 @@ static double seconds(void)
 /* ---- running ---- */
 
 /* Runs one program once and takes its results; says what went wrong if it did. */
-static bool run_program(const struct options *options, const struct progress *progress, const struct job *job,
-                        enum who who, struct results *results)
+static bool run_program(const struct options *options, struct state *state, const struct job *job, enum who who,
+                        struct results *results)
 {
     static struct command command;
     static struct outcome outcome;
@@ -165,14 +141,14 @@ static bool run_program(const struct options *options, const struct progress *pr
         snprintf(outcome.why, sizeof outcome.why, "printed something that is no result");
     }
     if (!outcome.ok) {
-        clear(progress);
+        progress_clear(&state->bar);
         fprintf(stderr, "%s, %s: %s\n%s", job->name, name, outcome.why, outcome.err);
     }
     return outcome.ok;
 }
 
 /* Runs all programs of one benchmark in turn. A program that failed is not run again. Returns how many failed. */
-static unsigned run_job(const struct options *options, struct progress *progress, const struct job *job,
+static unsigned run_job(const struct options *options, struct state *state, const struct job *job,
                         struct results *results)
 {
     unsigned runs = runs_of(options, job), programs = plan_programs(job), failed = 0;
@@ -182,17 +158,18 @@ static unsigned run_job(const struct options *options, struct progress *progress
         for (enum who who = WHO_MESH; who < WHO_COUNT; who++) {
             if ((job->who & 1u << who) == 0)
                 continue;
-            show(progress, job, plan_who_name(who), run, runs);
-            if ((left & 1u << who) != 0 && !run_program(options, progress, job, who, results)) {
+            progress_show(&state->bar, state->done, state->total, "%s: %s, run %u of %u", job->name, plan_who_name(who),
+                          run, runs);
+            if ((left & 1u << who) != 0 && !run_program(options, state, job, who, results)) {
                 left &= ~(1u << who);
                 failed++;
                 if (who == WHO_MESH)
                     results->failed |= 1ul << (job - plan_jobs);
             }
-            progress->done++;
+            state->done++;
         }
     }
-    if (!progress->tty)
+    if (!state->bar.shown)
         printf("%s: %u %s, %u %s, %.1f s%s\n", job->name, programs, programs == 1 ? "program" : "programs", runs,
                runs == 1 ? "run" : "runs", seconds() - from, failed > 0 ? ", FAILED" : "");
     fflush(stdout);
@@ -228,16 +205,17 @@ int main(int argc, char **argv)
 {
     static struct results results;
     struct options options = parse(argc, argv);
-    struct progress progress = {isatty(STDOUT_FILENO) == 1, 0, 0};
+    struct state state = {.done = 0};
     unsigned failed = 0;
     bool known;
+    progress_init(&state.bar, stdout);
     for (size_t i = 0; i < plan_jobs_count; i++)
         if (is_wanted(options.only, &plan_jobs[i], &known))
-            progress.total += runs_of(&options, &plan_jobs[i]) * plan_programs(&plan_jobs[i]);
+            state.total += runs_of(&options, &plan_jobs[i]) * plan_programs(&plan_jobs[i]);
     for (size_t i = 0; i < plan_jobs_count; i++)
         if (is_wanted(options.only, &plan_jobs[i], &known))
-            failed += run_job(&options, &progress, &plan_jobs[i], &results);
-    clear(&progress);
+            failed += run_job(&options, &state, &plan_jobs[i], &results);
+    progress_clear(&state.bar);
     results_settle(&results);
     printf("\n");
     unsigned missed = table_print(&results, stdout);

@@ -5,10 +5,10 @@
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
+
+#include "cli/terminal.h"
 
 const char *print_number(uint64_t number, char text[PRINT_NUMBER_SIZE])
 {
@@ -24,15 +24,9 @@ const char *print_number(uint64_t number, char text[PRINT_NUMBER_SIZE])
     return text;
 }
 
-static bool coloured(void)
-{
-    const char *no_color = getenv("NO_COLOR"), *terminal = getenv("TERM");
-    return isatty(STDOUT_FILENO) == 1 && !(no_color && *no_color) && terminal && strcmp(terminal, "dumb") != 0;
-}
-
 void print_heading(const char *text)
 {
-    bool bold = coloured();
+    bool bold = terminal_colours(stdout);
     printf("\n%s%s%s\n", bold ? "\033[1m" : "", text, bold ? "\033[0m" : "");
 }
 

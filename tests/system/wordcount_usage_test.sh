@@ -59,5 +59,5 @@ run 0 "$program" --demo "$dir/be"
 if command -v script >/dev/null; then
     TERM=xterm NO_COLOR='' run 0 script -qec "$program --demo $dir/be" /dev/null
     has "$(printf '\033')\\[1mThe top ten"
-    has '\[#{32}\] 100 %'
+    has '\[#{30}\] 100 %'
 fi
