@@ -1,8 +1,8 @@
 #!/bin/sh
 # A folder of src/ includes only itself and folders below it; the order is the list of layers here.
 # src/cli/ is a user of the library: it includes itself and public headers. include/ includes nothing of src/.
-# The folders without I/O include no header that brings a socket, a thread or the clock; in discovery/ only the files
-# named *_io do.
+# The folders without I/O include no header that brings a socket, a thread or the clock; in discovery/ and dist/ only the
+# files named *_io do.
 # Prints FILE:LINE for each include that breaks a rule, and fails if there is one.
 #   check_layers.sh [ROOT]    ROOT holds src/ and include/ (default: this project)
 set -eu
@@ -51,8 +51,8 @@ find src include -type f \( -name '*.[ch]' -o -name '*.cc' -o -name '*.cpp' \) |
             blame(name ": " to " is not a layer")
         if (from in no_io && name ~ io)
             blame(from " has no sockets, threads or clock, but includes " name)
-        if (from == "discovery" && FILENAME !~ /_io\.[ch]$/ && name ~ io)
-            blame("only files of discovery that are named *_io include " name)
+        if ((from == "discovery" || from == "dist") && FILENAME !~ /_io\.[ch]$/ && name ~ io)
+            blame("only files of " from " that are named *_io include " name)
     }
     END { exit bad > 0 }
 '

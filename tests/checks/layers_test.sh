@@ -4,7 +4,7 @@ set -eu
 check="$(cd "$(dirname "$0")/../.." && pwd)/scripts/check_layers.sh"
 tree=$(mktemp -d)
 trap 'rm -rf "$tree"' EXIT
-mkdir -p "$tree/include/mesh" "$tree/src/base" "$tree/src/term" "$tree/src/runtime" "$tree/src/discovery" "$tree/src/cli"
+mkdir -p "$tree/include/mesh" "$tree/src/base" "$tree/src/term" "$tree/src/runtime" "$tree/src/dist" "$tree/src/discovery" "$tree/src/cli"
 export LC_ALL=C
 
 sound() {
@@ -12,7 +12,9 @@ sound() {
     printf '#include <time.h>\n#include <mesh.h>\n#include "base/log.h"\n#include "list.h"\n' >"$tree/src/base/log.c"
     printf '#include <string.h>\n\n#include "base/log.h"\n#include "term/build.h"\n' >"$tree/src/term/build.c"
     printf '#include <uv.h>\n#include "term/build.h"\n' >"$tree/src/runtime/worker.c"
-    printf '#include <string.h>\n#include "term/build.h"\n' >"$tree/src/discovery/gossip.c"
+    printf '#include <string.h>\n#include "term/build.h"\n' >"$tree/src/dist/frame.c"
+    printf '#include <sys/socket.h>\n#include "frame.h"\n' >"$tree/src/dist/link_io.c"
+    printf '#include <string.h>\n#include "dist/frame.h"\n' >"$tree/src/discovery/gossip.c"
     printf '#include <uv.h>\n#include "gossip.h"\n' >"$tree/src/discovery/gossip_io.c"
     printf '#include <mesh.h>\n#include <mesh/admin.h>\n#include "cli/args.h"\n' >"$tree/src/cli/main.c"
 }
@@ -43,6 +45,7 @@ finds src/term/build.c 5 '#include "../base/log.h"'
 finds src/term/build.c 5 '#include "bsae/log.h"'
 finds src/term/build.c 5 '#include <pthread.h>'
 finds src/term/build.c 5 '#include <netinet/tcp.h>'
+finds src/dist/frame.c 3 '#include <sys/socket.h>'
 finds src/discovery/gossip.c 3 '#include <uv.h>'
 finds src/cli/main.c 4 '#include "base/log.h"'
 finds include/mesh/term.h 3 '#include "base/log.h"'
