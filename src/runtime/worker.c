@@ -97,6 +97,33 @@ void worker_post(struct worker *w, struct post *p)
     worker_wake(w);
 }
 
+/* Runs wherever posts are delivered, maybe on a coroutine: the errand itself waits for the poll. */
+static void queue_errand(struct worker *w, struct post *p)
+{
+    struct errand *e = (struct errand *)p;
+    e->next = NULL;
+    *w->errands_tail = e;
+    w->errands_tail = &e->next;
+}
+
+void worker_errand(struct worker *w, struct errand *e)
+{
+    e->post.deliver = queue_errand;
+    worker_post(w, &e->post);
+}
+
+static void run_errands(struct worker *w)
+{
+    struct errand *e = w->errands;
+    w->errands = NULL;
+    w->errands_tail = &w->errands;
+    while (e != NULL) {
+        struct errand *next = e->next;
+        e->run(w, e);
+        e = next;
+    }
+}
+
 void worker_deliver(struct worker *w)
 {
     /* Acquire: pairs with the release in worker_post. */
@@ -183,7 +210,7 @@ static bool work_anywhere(struct worker *w)
 
 static bool something_to_do(struct worker *w)
 {
-    return w->ready != NULL || w->completions != NULL ||
+    return w->ready != NULL || w->completions != NULL || w->errands != NULL ||
            atomic_load_explicit(&w->inbound, memory_order_seq_cst) != NULL || work_anywhere(w) ||
            atomic_load_explicit(&w->runtime->ending, memory_order_seq_cst);
 }
@@ -214,6 +241,7 @@ static void poll_once(struct worker *w)
         timers_fire(w);
     if (w->index == 0 && w->now_ns >= w->sweep_ns)
         w->sweep_ns = sweep_turn(w);
+    run_errands(w);
     if (w->descriptors > 0)
         uv_run(&w->loop, UV_RUN_NOWAIT);
 }
@@ -228,8 +256,11 @@ static void spin_for_work(struct worker *w)
                                                  memory_order_relaxed))
         return;
     uint64_t until = worker_clock(w) + (uint64_t)rt->options.spin_us * 1000;
-    while (!something_to_do(w) && worker_clock(w) < until)
+    while (!something_to_do(w) && worker_clock(w) < until) {
         sched_yield();
+        if (w->descriptors > 0)
+            uv_run(&w->loop, UV_RUN_NOWAIT);
+    }
     atomic_store_explicit(&rt->polling, 0, memory_order_seq_cst);
 }
 
@@ -345,6 +376,7 @@ int worker_init(struct worker *w, struct runtime *rt, uint32_t index)
     w->index = index;
     w->ready_tail = &w->ready;
     w->completions_tail = &w->completions;
+    w->errands_tail = &w->errands;
     w->stats = must_calloc(CLASSES_MAX, sizeof *w->stats);
     cycles_init(&w->clock);
     worker_clock(w);
@@ -375,6 +407,7 @@ void worker_fini(struct worker *w)
         return;
     }
     worker_deliver(w); /* late answers: nobody waits for them, but they hold memory */
+    run_errands(w);
     coroutine_cache_trim(w, 0);
     message_cache_flush(&w->runtime->messages, &w->messages);
     slab_cache_flush(&w->runtime->cells, &w->cells);

@@ -96,6 +96,15 @@ struct coroutine {
     _Atomic uint64_t call_number; /* of the call it waits in; 0: none. Read by anyone, for cycles */
 };
 
+/* Something to be done by a worker between two stretches of handlers, on the thread's own stack: the place where
+ * handles of its loop are opened, used and closed. The memory is the caller's, until run is called; a caller who gives
+ * the same errand twice has to wait for that in between. */
+struct errand {
+    struct post post; /* first */
+    void (*run)(struct worker *w, struct errand *e);
+    struct errand *next;
+};
+
 /* Work that waits for a worker: an actor with messages or a task that has not begun. */
 struct work {
     struct actor *actor;
@@ -201,7 +210,8 @@ struct worker {
     struct capability *sweep_capability;  /* where the hand is */
     uint32_t sweep_shard;
     uint64_t sweep_ns;    /* worker 0: when to move the passivation hand */
-    uint32_t descriptors; /* libuv handles besides our own: without any, the loop is not polled */
+    uint32_t descriptors; /* see worker_watch: without any, the loop is not polled */
+    struct errand *errands, **errands_tail;
     bool ready_to_fini;
 
     /* Written by others too. */
@@ -265,6 +275,23 @@ void worker_run(void *arg);
 
 /* Hands something to a worker. Any thread. */
 void worker_post(struct worker *w, struct post *p);
+
+/* Has an errand run at the worker's next poll, after those given before: within 64 handlers, or at once when it has
+ * nothing to do. What is given while the runtime ends is run by worker_fini at the latest. Any thread. */
+void worker_errand(struct worker *w, struct errand *e);
+
+/* Has the worker poll its loop, and sleep in it, as long as there are such as need it: one for each active handle that
+ * a layer above has opened on w->loop, until its close callback. Only by the worker, in errands and in callbacks of its
+ * loop; so is everything that is done with handles, and times are w->loop's after uv_update_time. */
+static inline void worker_watch(struct worker *w)
+{
+    w->descriptors++;
+}
+
+static inline void worker_unwatch(struct worker *w)
+{
+    w->descriptors--;
+}
 
 /* Queues work, and sees to it that a worker runs it. from: the calling worker or NULL. */
 void worker_queue(struct runtime *rt, struct worker *from, struct work work);
