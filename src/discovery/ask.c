@@ -8,8 +8,8 @@
 
 #include "base/alloc.h"
 #include "discovery/ask.h"
-#include "discovery/epmd_reply.h"
 #include "discovery/node_name.h"
+#include "dist/epmd.h"
 
 struct host {
     char *text;
@@ -117,19 +117,20 @@ static void list(struct ask *a, size_t host, mesh_bytes name, uint64_t now_ms)
 void ask_answer(struct source *s, size_t host, mesh_bytes reply, uint64_t now_ms)
 {
     struct ask *a = (struct ask *)s;
-    struct epmd_names reader;
-    mesh_bytes name;
+    enum refusal why;
+    mesh_bytes text, name;
+    uint32_t bad = 0;
     uint16_t port;
     ask_again(a, host, now_ms);
-    if (!epmd_names_open(&reader, reply)) {
+    if (epmd_read_names(reply, &text, &why) != EPMD_COMPLETE) {
         a->bad++;
         return;
     }
     a->good++;
     roster_unlist(&s->roster, (uint16_t)host);
-    while (epmd_names_next(&reader, &name, &port))
+    while (epmd_next_name(&text, &name, &port, &bad))
         list(a, host, name, now_ms);
-    a->bad_lines += reader.bad;
+    a->bad_lines += bad;
 }
 
 void ask_failed(struct source *s, size_t host, uint64_t now_ms)

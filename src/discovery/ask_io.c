@@ -1,4 +1,4 @@
-/* LocalEpmd and ErlangHosts: one source (ask.c) and one running question a host at most (epmd_query_io.c).
+/* LocalEpmd and ErlangHosts: one source (ask.c) and one running question a host at most (dist/epmd_query_io.h).
  *
  * LocalEpmd asks at 127.0.0.1 and gives its nodes our own host; ErlangHosts asks each host of .hosts.erlang, which is
  * read once, at the start. */
@@ -15,9 +15,8 @@
 #include "base/alloc.h"
 #include "discovery/ask.h"
 #include "discovery/drive_io.h"
-#include "discovery/epmd_query_io.h"
-#include "discovery/epmd_reply.h"
 #include "discovery/node_name.h"
+#include "dist/epmd_query_io.h"
 
 #define LOCAL_ADDRESS "127.0.0.1"
 
@@ -52,8 +51,9 @@ static void note_silence(struct slot *slot, int error)
         log_write(d->env.logger, MESH_LOG_INFO, "epmd answers again", log_name("host", host));
 }
 
-static void answered(void *context, int error, mesh_bytes reply)
+static void answered(void *context, int error, mesh_bytes reply, const union socket_address *address)
 {
+    (void)address;
     struct slot *slot = context;
     struct discovery *d = &slot->io->base;
     slot->query = NULL;
@@ -79,7 +79,7 @@ static void perform(struct discovery *d, const struct action *action)
     struct slot *slot = &io->slots[action->host];
     drive_hold(d);
     slot->query = epmd_query_start(d->env.loop, io->local ? LOCAL_ADDRESS : ask_host(d->source, action->host), io->port,
-                                   &query_fns, slot);
+                                   (mesh_bytes){NULL, 0}, &query_fns, slot);
 }
 
 static void close_queries(struct discovery *d)

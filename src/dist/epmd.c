@@ -230,9 +230,10 @@ enum epmd_read epmd_read_names(mesh_bytes reply, mesh_bytes *text, enum refusal 
     if (reply.len > EPMD_NAMES_MAX_BYTES)
         return refuse(why, REFUSAL_LENGTH);
     cursor_u32(&c);
-    if (c.failed)
+    mesh_bytes rest = cursor_rest(&c);
+    if (c.failed || (rest.len > 0 && ((const char *)rest.data)[rest.len - 1] != '\n'))
         return refuse(why, REFUSAL_MALFORMED);
-    *text = cursor_rest(&c);
+    *text = rest;
     return EPMD_COMPLETE;
 }
 
@@ -272,7 +273,7 @@ static bool read_line(mesh_bytes line, mesh_bytes *name, uint16_t *port)
     return false;
 }
 
-bool epmd_next_name(mesh_bytes *text, mesh_bytes *name, uint16_t *port)
+bool epmd_next_name(mesh_bytes *text, mesh_bytes *name, uint16_t *port, uint32_t *bad)
 {
     while (text->len > 0) {
         const char *data = text->data;
@@ -283,6 +284,8 @@ bool epmd_next_name(mesh_bytes *text, mesh_bytes *name, uint16_t *port)
         text->len -= step;
         if (read_line(line, name, port))
             return true;
+        if (bad != NULL)
+            ++*bad;
     }
     return false;
 }

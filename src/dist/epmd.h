@@ -61,11 +61,14 @@ enum epmd_read epmd_read_register(mesh_bytes reply, uint32_t *creation, enum ref
 enum epmd_read epmd_read_lookup(mesh_bytes reply, mesh_bytes name, struct epmd_node *node, enum refusal *why);
 
 /* The text of a complete reply (the connection has ended): a view for epmd_next_name. Never EPMD_MORE; REFUSAL_LENGTH
- * beyond EPMD_NAMES_MAX_BYTES, which a client should stop reading at. */
+ * beyond EPMD_NAMES_MAX_BYTES, which a client should stop reading at; REFUSAL_MALFORMED for a reply that was cut off
+ * (no whole port, a last line without its end): nothing of it can be trusted to be complete. */
 enum epmd_read epmd_read_names(mesh_bytes reply, mesh_bytes *text, enum refusal *why);
 
-/* The next line of the text: false at its end. Lines that are none of "name N at port P" are left out. */
-bool epmd_next_name(mesh_bytes *text, mesh_bytes *name, uint16_t *port);
+/* The next line of the text: false at its end. Whoever may connect to epmd from its own machine may register nearly any
+ * bytes as a name, and so put lines of his making into the reply: lines that are none of "name N at port P" are left
+ * out, and added to *bad unless that is NULL. */
+bool epmd_next_name(mesh_bytes *text, mesh_bytes *name, uint16_t *port, uint32_t *bad);
 
 /* ---- the server's side ------------------------------------------------------------------------------------------ */
 

@@ -421,7 +421,7 @@ static void what_epmd_cannot_mean_is_counted(void **state)
     assert_int_equal(action.kind, ACTION_ASK);
     assert_false(source_next(r.source, r.now_ms, &action)); /* not again before it is answered */
     assert_true(source_next_ms(r.source) == ROSTER_FOREVER);
-    static const char reply[] = "\0\0\x11\x11name good at port 1\nname b@d at port 1\nnonsense\n";
+    static const char reply[] = "\0\0\x11\x11name good at port 1\nname b d at port 1\nnonsense\n";
     ask_answer(r.source, 0, (mesh_bytes){reply, sizeof reply - 1}, r.now_ms);
     assert_true(source_next(r.source, r.now_ms, &action));
     assert_string_equal(action.name, "good@127.0.0.1");

@@ -101,12 +101,12 @@ static void replies_of_a_real_epmd_are_read(void **state)
     assert_int_equal(epmd_read_register(bytes_of(taken), &creation, &why), EPMD_DENIED);
     const struct recorded *names = recorded_next(&all, &at, "epmd", "epmd<");
     assert_int_equal(epmd_read_names(bytes_of(names), &text, &why), EPMD_COMPLETE);
-    assert_true(epmd_next_name(&text, &name, &port));
+    assert_true(epmd_next_name(&text, &name, &port, NULL));
     assert_true(same(name, "n"));
-    assert_true(epmd_next_name(&text, &name, &port));
+    assert_true(epmd_next_name(&text, &name, &port, NULL));
     assert_true(same(name, "va"));
     assert_int_equal(port, node.port);
-    assert_false(epmd_next_name(&text, &name, &port));
+    assert_false(epmd_next_name(&text, &name, &port, NULL));
     recorded_free(&all);
 }
 
@@ -133,13 +133,13 @@ static void lines_that_are_none_are_left_out(void **state)
                  "name \x1b[2J at port 5\nname d at port e at port 7\nname f at port 123456\nname g at port 8");
     mesh_bytes name;
     uint16_t port = 0;
-    assert_true(epmd_next_name(&text, &name, &port));
+    assert_true(epmd_next_name(&text, &name, &port, NULL));
     assert_true(same(name, "d at port e"));
     assert_int_equal(port, 7);
-    assert_true(epmd_next_name(&text, &name, &port));
+    assert_true(epmd_next_name(&text, &name, &port, NULL));
     assert_true(same(name, "g"));
     assert_int_equal(port, 8);
-    assert_false(epmd_next_name(&text, &name, &port));
+    assert_false(epmd_next_name(&text, &name, &port, NULL));
 }
 
 /* Reads bytes as each of the replies; says whether one of them was complete. */
@@ -155,7 +155,7 @@ static bool read_as_any(mesh_bytes bytes)
     enum epmd_read reg = epmd_read_register(bytes, &creation, &why);
     assert_true(reg != EPMD_REFUSED || why != REFUSAL_NONE);
     if (epmd_read_names(bytes, &text, &why) == EPMD_COMPLETE)
-        while (epmd_next_name(&text, &name, &port))
+        while (epmd_next_name(&text, &name, &port, NULL))
             assert_true(names_alive(name) && port != 0);
     return lookup == EPMD_COMPLETE || reg == EPMD_COMPLETE;
 }

@@ -1,10 +1,10 @@
-/* epmd's answer: one recorded from a real epmd, every truncation and every one-byte change of it, and lines that are
- * none. */
+/* epmd's answer to who is there: one recorded from a real epmd, every truncation and every one-byte change of it, and
+ * lines that are none. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "discovery/epmd_reply.h"
+#include "dist/epmd.h"
 #include "unit/check.h"
 
 /* From the epmd of OTP 25 with two nodes, on port 4370. */
@@ -21,41 +21,44 @@ static mesh_bytes bytes_of(const char *text, size_t len)
 /* The names of an answer, each followed by a space; NULL when the answer is refused. */
 static const char *names_in(mesh_bytes reply, char *out, size_t size, uint32_t *bad)
 {
-    struct epmd_names n;
-    mesh_bytes name;
+    mesh_bytes text, name;
+    enum refusal why;
     uint16_t port;
     size_t len = 0;
-    if (!epmd_names_open(&n, reply))
+    if (epmd_read_names(reply, &text, &why) != EPMD_COMPLETE) {
+        assert_int_equal(why, REFUSAL_MALFORMED);
         return NULL;
+    }
     out[0] = 0;
-    while (epmd_names_next(&n, &name, &port)) {
+    *bad = 0;
+    while (epmd_next_name(&text, &name, &port, bad)) {
         assert_true(port > 0 && name.len > 0);
         assert_true((const char *)name.data >= (const char *)reply.data + 4 &&
                     (const char *)name.data + name.len < (const char *)reply.data + reply.len);
         len += (size_t)snprintf(out + len, size - len, "%.*s ", (int)name.len, (const char *)name.data);
         assert_true(len < size);
     }
-    *bad = n.bad;
     return out;
 }
 
 static void a_recorded_answer_is_read(void **state)
 {
     (void)state;
-    struct epmd_names n;
-    mesh_bytes name;
+    mesh_bytes text, name;
+    enum refusal why;
     uint16_t port;
-    assert_true(epmd_names_open(&n, bytes_of(recorded, RECORDED_BYTES)));
-    assert_true(epmd_names_next(&n, &name, &port));
+    uint32_t bad = 0;
+    assert_int_equal(epmd_read_names(bytes_of(recorded, RECORDED_BYTES), &text, &why), EPMD_COMPLETE);
+    assert_true(epmd_next_name(&text, &name, &port, &bad));
     assert_int_equal(name.len, 4);
     assert_memory_equal(name.data, "beta", 4);
     assert_int_equal(port, 36051);
-    assert_true(epmd_names_next(&n, &name, &port));
+    assert_true(epmd_next_name(&text, &name, &port, &bad));
     assert_memory_equal(name.data, "alpha", 5);
     assert_int_equal(port, 41839);
-    assert_false(epmd_names_next(&n, &name, &port));
-    assert_false(epmd_names_next(&n, &name, &port));
-    assert_int_equal(n.bad, 0);
+    assert_false(epmd_next_name(&text, &name, &port, &bad));
+    assert_false(epmd_next_name(&text, &name, &port, &bad));
+    assert_int_equal(bad, 0);
 }
 
 static void an_epmd_without_nodes_sends_its_port_only(void **state)
@@ -117,7 +120,7 @@ static void lines_that_are_none_are_passed_over(void **state)
         "\n",
         "name\n",
         "name \n",
-        "name  at port 1\n",
+        "name  at port\n",
         "name a at port \n",
         "name a at port 0\n",
         "name a at port 65536\n",
@@ -125,7 +128,7 @@ static void lines_that_are_none_are_passed_over(void **state)
         "name a at port -1\n",
         "name a at port 1 \n",
         "name a at port 1\r\n",
-        "name a b at port 1\n",
+        "name a@b at port 1\n",
         "name a\tb at port 1\n",
         "name a\x7F at port 1\n",
         "Name a at port 1\n",
@@ -144,16 +147,18 @@ static void lines_that_are_none_are_passed_over(void **state)
 static void an_answer_that_is_too_long_is_refused(void **state)
 {
     (void)state;
-    char *reply = malloc(EPMD_REPLY_MAX_BYTES + 1);
-    struct epmd_names n;
-    mesh_bytes name;
+    char *reply = malloc(EPMD_NAMES_MAX_BYTES + 1);
+    mesh_bytes text, name;
+    enum refusal why;
     uint16_t port;
+    uint32_t bad = 0;
     assert_non_null(reply);
-    memset(reply, '\n', EPMD_REPLY_MAX_BYTES + 1);
-    assert_false(epmd_names_open(&n, bytes_of(reply, EPMD_REPLY_MAX_BYTES + 1)));
-    assert_true(epmd_names_open(&n, bytes_of(reply, EPMD_REPLY_MAX_BYTES)));
-    assert_false(epmd_names_next(&n, &name, &port));
-    assert_int_equal(n.bad, EPMD_REPLY_MAX_BYTES - 4);
+    memset(reply, '\n', EPMD_NAMES_MAX_BYTES + 1);
+    assert_int_equal(epmd_read_names(bytes_of(reply, EPMD_NAMES_MAX_BYTES + 1), &text, &why), EPMD_REFUSED);
+    assert_int_equal(why, REFUSAL_LENGTH);
+    assert_int_equal(epmd_read_names(bytes_of(reply, EPMD_NAMES_MAX_BYTES), &text, &why), EPMD_COMPLETE);
+    assert_false(epmd_next_name(&text, &name, &port, &bad));
+    assert_int_equal(bad, EPMD_NAMES_MAX_BYTES - 4);
     free(reply);
 }
 
