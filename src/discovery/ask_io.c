@@ -95,17 +95,11 @@ static const struct drive_ops ops = {.perform = perform, .close = close_queries}
 /* The port to ask at: that of the options, of the environment, or the usual one. */
 static int port_of(const char *strategy, uint32_t option, uint16_t *out, struct discovery_reason *reason)
 {
-    const char *text = getenv("ERL_EPMD_PORT");
-    unsigned long port = option != 0 ? option : EPMD_PORT;
-    char *end = NULL;
-    if (option == 0 && text != NULL && text[0] != 0) {
-        port = text[0] >= '0' && text[0] <= '9' ? strtoul(text, &end, 10) : 0;
-        if (port == 0 || port > 65535 || *end != 0) {
-            reason_say(reason, "%s: ERL_EPMD_PORT: expected 1 to 65535, got \"%s\"", strategy, text);
-            return MESH_EINVAL;
-        }
+    const char *text;
+    if (!epmd_port((uint16_t)option, out, &text)) {
+        reason_say(reason, "%s: ERL_EPMD_PORT: expected 1 to 65535, got \"%s\"", strategy, text);
+        return MESH_EINVAL;
     }
-    *out = (uint16_t)port;
     return MESH_OK;
 }
 

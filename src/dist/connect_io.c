@@ -149,23 +149,37 @@ static void on_resolved(uv_getaddrinfo_t *resolve, int error, struct addrinfo *f
     release(c);
 }
 
-struct connecting *connect_start(uv_loop_t *loop, const char *host, uint16_t port, const struct connect_fns *fns,
-                                 void *context)
+static struct connecting *create(uv_loop_t *loop, const struct connect_fns *fns, void *context)
 {
     struct connecting *c = must_calloc(1, sizeof *c);
-    struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
     c->fns = fns;
     c->context = context;
     c->loop = loop;
-    c->port = port;
     c->soon.data = c->resolve.data = c;
     uv_timer_init(loop, &c->soon);
     c->handles = 1;
-    if (socket_parse(host, port, &c->addresses[0])) {
-        c->count = 1;
-        try_soon(c);
-        return c;
-    }
+    return c;
+}
+
+struct connecting *connect_start_to(uv_loop_t *loop, const union socket_address *address, const struct connect_fns *fns,
+                                    void *context)
+{
+    struct connecting *c = create(loop, fns, context);
+    c->addresses[0] = *address;
+    c->count = 1;
+    try_soon(c);
+    return c;
+}
+
+struct connecting *connect_start(uv_loop_t *loop, const char *host, uint16_t port, const struct connect_fns *fns,
+                                 void *context)
+{
+    const struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
+    union socket_address address;
+    if (socket_parse(host, port, &address))
+        return connect_start_to(loop, &address, fns, context);
+    struct connecting *c = create(loop, fns, context);
+    c->port = port;
     c->error = uv_getaddrinfo(loop, &c->resolve, on_resolved, host, NULL, &hints);
     if (c->error == 0) {
         c->resolving = true;

@@ -23,6 +23,10 @@ struct connect_fns {
 struct connecting *connect_start(uv_loop_t *loop, const char *host, uint16_t port, const struct connect_fns *fns,
                                  void *context);
 
+/* The same for one address, whose port is set. */
+struct connecting *connect_start_to(uv_loop_t *loop, const union socket_address *address, const struct connect_fns *fns,
+                                    void *context);
+
 /* Gives it up. Not after `connected`. */
 void connect_cancel(struct connecting *c);
 

@@ -2,6 +2,7 @@
 #include "dist/epmd.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "dist/cursor.h"
 #include "dist/names.h"
@@ -12,6 +13,31 @@ enum {
     REPLY_FOUND = 119,
     FIXED_NODE_BYTES = 8, /* port, type, protocol, highest, lowest */
 };
+
+/* The number that a text is; 0 when it is none that a port can have. */
+static uint16_t read_port(const char *text, size_t len)
+{
+    uint32_t port = 0;
+    if (len < 1 || len > 5)
+        return 0;
+    for (size_t i = 0; i < len; i++) {
+        if (text[i] < '0' || text[i] > '9')
+            return 0;
+        port = 10 * port + (uint32_t)(text[i] - '0');
+    }
+    return port <= UINT16_MAX ? (uint16_t)port : 0;
+}
+
+bool epmd_port(uint16_t option, uint16_t *port, const char **text)
+{
+    *text = getenv("ERL_EPMD_PORT");
+    uint16_t number = option ? option : EPMD_PORT;
+    if (option == 0 && *text != NULL && **text != '\0')
+        number = read_port(*text, strlen(*text));
+    if (number != 0)
+        *port = number;
+    return number != 0;
+}
 
 /* ---- what requests and replies share ----------------------------------------------------------------------------- */
 
@@ -235,20 +261,6 @@ enum epmd_read epmd_read_names(mesh_bytes reply, mesh_bytes *text, enum refusal 
         return refuse(why, REFUSAL_MALFORMED);
     *text = rest;
     return EPMD_COMPLETE;
-}
-
-/* The number that ends a line; 0 when it is none that a port can have. */
-static uint16_t read_port(const char *text, size_t len)
-{
-    uint32_t port = 0;
-    if (len < 1 || len > 5)
-        return 0;
-    for (size_t i = 0; i < len; i++) {
-        if (text[i] < '0' || text[i] > '9')
-            return 0;
-        port = 10 * port + (uint32_t)(text[i] - '0');
-    }
-    return port <= UINT16_MAX ? (uint16_t)port : 0;
 }
 
 /* One line without its end. A name has no control characters, but it may have spaces: the last " at port " counts. */

@@ -38,6 +38,10 @@ struct epmd_node {
     uint16_t lowest;
 };
 
+/* The port of epmd: the option, or if that is 0 what ERL_EPMD_PORT says, or the usual one. False: the variable is none
+ * (it is in *text), *port is unchanged. */
+bool epmd_port(uint16_t option, uint16_t *port, const char **text);
+
 /* ---- the client's side ------------------------------------------------------------------------------------------ */
 
 /* Each appends a request with its length. Errors of mesh_buf_reserve; MESH_EBADNAME for a name that is none

@@ -1,0 +1,167 @@
+/* What the files of the driver share; see net.h for the whole idea. net_io.c starts, stops and answers questions;
+ * net_shake_io.c has handshakes and dials, on worker 0; net_link_io.c has links, each on its worker. */
+#ifndef DIST_NET_IO_H
+#define DIST_NET_IO_H
+
+#include <pthread.h>
+#include <uv.h>
+
+#include "base/clock.h"
+#include "dist/acceptor_io.h"
+#include "dist/connect_io.h"
+#include "dist/epmd_query_io.h"
+#include "dist/epmd_register_io.h"
+#include "dist/net.h"
+#include "dist/peers.h"
+#include "runtime/runtime.h"
+
+enum { NET_READ_BYTES = 65536, NET_LOOK_MS = 50, NET_DIAL_MS = 15000, NET_WANTS_MAX = 512 };
+
+/* A worker's part: its links, in a list that only it touches. */
+struct net_shard {
+    struct net *net;
+    struct worker *worker;
+    struct net_link *links;
+    uv_timer_t tick;
+    struct errand open, close;
+    uint8_t *buffer;      /* NET_READ_BYTES: what is read stands here while it is handled */
+};
+
+/* A name that somebody wants a link to. */
+struct net_want {
+    struct net_want *next;
+    uint64_t deadline_ms;
+    char name[NAME_MAX_BYTES + 1];
+};
+
+struct shake; /* net_shake_io.c */
+
+struct net {
+    /* Constant once it has started. */
+    struct runtime *runtime;
+    struct net_options options; /* defaults filled in; texts are copies */
+    const struct net_ops *ops;
+    void *context;
+    struct net_shard *shards; /* one a worker */
+    uint32_t shard_count;
+    uint16_t port;
+    struct handshake_config config;
+
+    pthread_mutex_t lock; /* a leaf: the next six */
+    pthread_cond_t changed;
+    bool started, stopped;
+    int start_error;        /* the negative errno of the registration */
+    struct net_link *links; /* from the end of the handshake to that of the link; worker 0 adds and removes */
+    _Atomic bool stopping;  /* written under the lock; read without it by net_is_stopping */
+
+    /* Worker 0's. */
+    struct errand start, stop;
+    int listener; /* until the acceptor has it; -1 */
+    struct acceptor acceptor;
+    struct epmd_registration *registration;
+    uv_timer_t look; /* deadlines of handshakes and wants */
+    struct peers peers;
+    struct shake *shakes;
+    struct net_want *wants;
+    uint32_t want_count;
+    uint64_t last_conn; /* numbers of connections */
+    unsigned parts;     /* acceptor, registration, look, handles of shakes: what has still to close */
+    _Atomic uint32_t open_shards;
+
+    struct log_limit log_refused, log_accept, log_epmd;
+
+    /* Any thread adds: relaxed, each number stands for itself. */
+    _Atomic uint64_t accepted, dialled, turned_away, ups, downs, bytes_in, bytes_out, messages_in;
+    _Atomic uint64_t refusals[REFUSAL_KINDS];
+};
+
+struct net_link {
+    /* Constant after link_create. */
+    _Atomic uint32_t refs;
+    struct net *net;
+    struct net_shard *shard;
+    uint64_t conn;
+    uint64_t flags;
+    uint32_t creation;
+    uint32_t hash; /* of the name */
+    char peer[NAME_MAX_BYTES + 1];
+    struct net_link *next; /* in net->links, under its lock */
+
+    /* Any thread. */
+    pthread_mutex_t lock; /* a leaf: the next four */
+    pthread_cond_t room;  /* there may be, or it has ended */
+    struct outbox outbox;
+    bool closed;
+    bool flush_given;       /* the errand has been given and will look at the outbox */
+    _Atomic bool up;        /* between `up` and `down`: written by its worker, release; read by net_find, acquire */
+    _Atomic bool end_asked; /* whoever sets it gives the errand */
+    enum net_why end_why;   /* for that errand */
+
+    /* Its worker's. */
+    void *user;
+    struct net_link *shard_prev, *shard_next;
+    uv_poll_t poll;
+    int fd;
+    int polled; /* events */
+    bool ended;
+    bool short_of_memory; /* since link_create */
+    bool wrote;           /* since the last tick */
+    uint64_t heard_ms;
+    struct frame_reader reader;
+    struct outbox_batch batch;
+    mesh_buf early; /* packets that came with the end of the handshake */
+
+    struct errand start, flush, end, over;
+};
+
+static inline void net_count(_Atomic uint64_t *n, uint64_t by)
+{
+    atomic_fetch_add_explicit(n, by, memory_order_relaxed);
+}
+
+static inline uint64_t net_now_ms(void)
+{
+    return clock_now_ns() / 1000000;
+}
+
+uint32_t net_hash(mesh_bytes name);
+
+/* Counts a refusal and logs it, at a limited rate. peer may be empty. */
+void net_refused(struct net *net, mesh_bytes peer, enum refusal refusal);
+
+/* ---- net_link_io.c ---- */
+
+/* A link on fd, whose handshake is done: early are bytes that have come behind it, late such as are still to be
+ * written. Held once, by the caller. On worker 0; link_start then hands it over to its worker. */
+struct net_link *link_create(struct net *net, int fd, const struct handshake *h, uint64_t conn, mesh_bytes early,
+                             mesh_bytes late);
+void link_start(struct net_link *link);
+
+/* Has the link's worker end it. Any thread. */
+void link_ask_end(struct net_link *link, enum net_why why);
+
+/* Sets a worker's part up, in memory; its errands open and close its handles. The last one that has closed wakes
+ * net_stop. */
+void shard_init(struct net_shard *shard, struct net *net, struct worker *w);
+
+/* ---- net_shake_io.c, on worker 0 ---- */
+
+void shake_accept(struct net *net, int fd);
+void shake_dial(struct net *net, const char *name);
+
+/* Looks at deadlines. */
+void shake_look(struct net *net, uint64_t now_ms);
+
+/* Gives everything up: the net stops. */
+void shake_stop(struct net *net);
+
+/* The link conn to name has ended, its `down` has returned. */
+void shake_link_over(struct net *net, const char *name, uint64_t conn);
+
+/* ---- net_io.c, on worker 0 ---- */
+
+/* Something has closed: goes on with stopping when that was the last. */
+void net_part_closed(struct net *net);
+void net_link_over(struct worker *w, struct errand *e);
+
+#endif

@@ -1,0 +1,556 @@
+/* Connections until they are up, and the names that are wanted: all of it on worker 0, which alone touches the table of
+ * peers.
+ *
+ * A *shake* is an attempt: a dial (ask the peer's epmd for its port, connect, shake hands) or an accepted connection.
+ * It ends by becoming a link, or with a reason. A *want* is a name that somebody has dialled, from then until a link to
+ * it is up or no attempt is left; so a dial that loses to the peer's own waits for that one. */
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/random.h"
+#include "dist/net_io.h"
+
+enum { SHAKE_READ_BYTES = 2048 };
+
+enum shake_stage {
+    SHAKE_ASKS,       /* the peer's epmd */
+    SHAKE_CONNECTS,   /* to the peer */
+    SHAKE_TALKS,      /* reads and writes the handshake */
+    SHAKE_AWAITS_OLD, /* done, but for the end of an older link to the same peer */
+    SHAKE_OVER,
+};
+
+struct shake {
+    struct net *net;
+    struct shake *next;
+    uint64_t conn;
+    uint64_t deadline_ms;
+    enum shake_stage stage;
+    bool dialling;
+    char name[NAME_MAX_BYTES + 1]; /* of the peer; empty: not told yet */
+    uint32_t challenge;
+    struct epmd_query *query;
+    struct connecting *connecting;
+    uv_poll_t poll;
+    bool polls;
+    int fd; /* -1: none */
+    unsigned handles;
+    struct handshake handshake;
+    mesh_buf in; /* come, and not taken yet */
+    mesh_buf out;
+    size_t out_at;
+};
+
+static void try_want(struct net *net, struct net_want *want);
+
+/* ---- life of an attempt ------------------------------------------------------------------------------------------ */
+
+static void start_looking(struct net *net);
+
+static struct shake *shake_create(struct net *net, uint32_t challenge)
+{
+    struct shake *s = must_calloc(1, sizeof *s);
+    s->net = net;
+    s->conn = net->last_conn;
+    s->challenge = challenge;
+    s->deadline_ms = net_now_ms() + HANDSHAKE_TIMEOUT_MS;
+    s->fd = -1;
+    s->handles = 1;
+    mesh_buf_init(&s->in);
+    mesh_buf_init(&s->out);
+    s->next = net->shakes;
+    net->shakes = s;
+    net->parts++;
+    start_looking(net);
+    return s;
+}
+
+static void release(struct shake *s)
+{
+    struct net *net = s->net;
+    assert(s->handles > 0);
+    if (--s->handles > 0)
+        return;
+    mesh_buf_fini(&s->in);
+    mesh_buf_fini(&s->out);
+    free(s);
+    net_part_closed(net);
+}
+
+static void on_poll_closed(uv_handle_t *handle)
+{
+    release(handle->data);
+}
+
+static void on_part_closed(void *context)
+{
+    release(context);
+}
+
+/* Takes it off the list and the loop. Its descriptor stays open. */
+static void detach(struct shake *s)
+{
+    struct shake **at = &s->net->shakes;
+    while (*at != s)
+        at = &(*at)->next;
+    *at = s->next;
+    s->stage = SHAKE_OVER;
+    if (s->query != NULL)
+        epmd_query_cancel(s->query);
+    if (s->connecting != NULL)
+        connect_cancel(s->connecting);
+    if (s->polls)
+        uv_close((uv_handle_t *)&s->poll, on_poll_closed);
+}
+
+/* ---- wants ------------------------------------------------------------------------------------------------------- */
+
+static struct net_want **find_want(struct net *net, mesh_bytes name)
+{
+    struct net_want **at = &net->wants;
+    while (*at != NULL && (strlen((*at)->name) != name.len || memcmp((*at)->name, name.data, name.len) != 0))
+        at = &(*at)->next;
+    return at;
+}
+
+static void drop_want(struct net *net, struct net_want **at)
+{
+    struct net_want *want = *at;
+    if (want == NULL)
+        return;
+    *at = want->next;
+    net->want_count--;
+    free(want);
+}
+
+static void fail_dial(struct net *net, const char *name, enum net_why why, enum refusal refusal)
+{
+    const struct net_reason reason = {why, refusal};
+    net->ops->dial_failed(net->context, name, &reason);
+}
+
+static void fail_want(struct net *net, struct net_want *want, enum net_why why, enum refusal refusal)
+{
+    struct net_want **at = &net->wants;
+    while (*at != want)
+        at = &(*at)->next;
+    *at = want->next;
+    net->want_count--;
+    fail_dial(net, want->name, why, refusal);
+    free(want);
+}
+
+/* An attempt, or a link, to the name is over: what becomes of a want. retry: it says nothing about a dial of ours. */
+static void reconsider(struct net *net, const char *name, bool retry, enum net_why why, enum refusal refusal)
+{
+    struct net_want *want = *find_want(net, mesh_str(name));
+    if (want == NULL || peers_find(&net->peers, mesh_str(name)) != NULL)
+        return; /* another attempt is on its way, and will end up here as well */
+    if (net_is_stopping(net)) {
+        fail_want(net, want, NET_STOPPING, REFUSAL_NONE);
+    } else if (retry) {
+        try_want(net, want);
+    } else if (refusal == REFUSAL_PEER_NOK) {
+        uint64_t until = net_now_ms() + HANDSHAKE_TIMEOUT_MS; /* the peer's own attempt is on its way */
+        want->deadline_ms = until < want->deadline_ms ? until : want->deadline_ms;
+    } else {
+        fail_want(net, want, why, refusal);
+    }
+}
+
+static void shake_end(struct shake *s, enum net_why why, enum refusal refusal)
+{
+    struct net *net = s->net;
+    if (s->stage == SHAKE_OVER)
+        return;
+    detach(s);
+    if (s->fd >= 0)
+        close(s->fd);
+    peers_closed(&net->peers, mesh_str(s->name), s->conn);
+    if (refusal != REFUSAL_NONE && refusal != REFUSAL_PEER_NOK && refusal != REFUSAL_SUPERSEDED)
+        net_refused(net, mesh_str(s->name), refusal);
+    if (s->name[0] != '\0')
+        reconsider(net, s->name, !s->dialling, why, refusal);
+    release(s);
+}
+
+/* ---- the handshake ----------------------------------------------------------------------------------------------- */
+
+static void on_ready(uv_poll_t *poll, int status, int events);
+
+/* Writes what the handshake has put out. False: the connection broke. */
+static bool write_out(struct shake *s)
+{
+    const mesh_bytes more = handshake_output(&s->handshake);
+    if (mesh_buf_append(&s->out, more.data, more.len) != MESH_OK)
+        return false;
+    while (s->out_at < s->out.len) {
+        const mesh_bytes rest = {s->out.data + s->out_at, s->out.len - s->out_at};
+        ssize_t n = socket_write(s->fd, &rest, 1);
+        if (n == -EAGAIN)
+            return uv_poll_start(&s->poll, UV_READABLE | UV_WRITABLE, on_ready) == 0;
+        if (n < 0)
+            return false;
+        s->out_at += (size_t)n;
+    }
+    mesh_buf_clear(&s->out);
+    s->out_at = 0;
+    return s->stage == SHAKE_AWAITS_OLD || uv_poll_start(&s->poll, UV_READABLE, on_ready) == 0;
+}
+
+static struct net_link *find_link(struct net *net, uint64_t conn)
+{
+    struct net_link *link = net->links; /* only this worker changes the list */
+    while (link != NULL && link->conn != conn)
+        link = link->next;
+    return link;
+}
+
+/* The handshake is done: the connection becomes a link. */
+static void become_link(struct shake *s)
+{
+    struct net *net = s->net;
+    const mesh_bytes late = {s->out.data + s->out_at, s->out.len - s->out_at};
+    detach(s);
+    struct net_link *link = link_create(net, s->fd, &s->handshake, s->conn, mesh_buf_bytes(&s->in), late);
+    pthread_mutex_lock(&net->lock);
+    link->next = net->links;
+    net->links = link;
+    pthread_mutex_unlock(&net->lock);
+    drop_want(net, find_want(net, mesh_str(s->name)));
+    link_start(link);
+    release(s);
+}
+
+static void come_up(struct shake *s)
+{
+    struct net *net = s->net;
+    peers_set_up(&net->peers, mesh_str(s->name), s->conn);
+    enum handshake_event event = handshake_finish(&s->handshake);
+    assert(event == HANDSHAKE_DONE);
+    (void)event;
+    write_out(s); /* an error shows again when the link reads */
+    become_link(s);
+}
+
+/* The peer knows the cookie. An older link to it ends first, completely. */
+static void proven(struct shake *s)
+{
+    struct net *net = s->net;
+    uint64_t old;
+    if (!peers_proven(&net->peers, mesh_str(s->name), s->conn, &old)) {
+        shake_end(s, NET_HANDSHAKE, REFUSAL_SUPERSEDED);
+    } else if (old != 0) {
+        s->stage = SHAKE_AWAITS_OLD;
+        uv_poll_stop(&s->poll);
+        link_ask_end(find_link(net, old), NET_REPLACED);
+    } else {
+        come_up(s);
+    }
+}
+
+/* What to answer to a peer that has said its name; an attempt that loses by that ends. */
+static enum handshake_event named(struct shake *s)
+{
+    struct net *net = s->net;
+    uint64_t abort;
+    memcpy(s->name, s->handshake.peer, sizeof s->name);
+    enum handshake_status status = peers_accept(&net->peers, mesh_str(s->name), s->conn, s->challenge, &abort);
+    for (struct shake *other = abort != 0 ? net->shakes : NULL; other != NULL; other = other->next)
+        if (other->conn == abort) {
+            shake_end(other, NET_HANDSHAKE, REFUSAL_SUPERSEDED);
+            break;
+        }
+    return handshake_answer(&s->handshake, status);
+}
+
+/* Goes on with what has come. */
+static void talk(struct shake *s)
+{
+    struct net *net = s->net;
+    mesh_bytes in = mesh_buf_bytes(&s->in);
+    enum handshake_event event;
+    do {
+        event = handshake_feed(&s->handshake, &in, net_now_ms());
+        if (event == HANDSHAKE_NAMED)
+            event = named(s);
+        else if (event == HANDSHAKE_ASKED)
+            event = handshake_insist(&s->handshake, peers_wants(&net->peers, mesh_str(s->name), s->conn));
+    } while (event == HANDSHAKE_MORE && in.len > 0);
+    if (in.len > 0)
+        memmove(s->in.data, in.data, in.len);
+    s->in.len = in.len;
+    bool written = write_out(s);
+    if (event == HANDSHAKE_FAILED)
+        shake_end(s, NET_HANDSHAKE, s->handshake.why);
+    else if (!written)
+        shake_end(s, NET_HANDSHAKE, REFUSAL_NONE);
+    else if (event == HANDSHAKE_PROVEN)
+        proven(s);
+}
+
+static void on_ready(uv_poll_t *poll, int status, int events)
+{
+    struct shake *s = poll->data;
+    (void)status; /* reading tells the error */
+    if ((events & UV_WRITABLE) && !write_out(s)) {
+        shake_end(s, NET_HANDSHAKE, REFUSAL_NONE);
+        return;
+    }
+    if (mesh_buf_reserve(&s->in, SHAKE_READ_BYTES) != MESH_OK) {
+        shake_end(s, NET_HANDSHAKE, REFUSAL_MEMORY);
+        return;
+    }
+    ssize_t n = socket_read(s->fd, s->in.data + s->in.len, SHAKE_READ_BYTES);
+    if (n == -EAGAIN)
+        return;
+    if (n <= 0) {
+        shake_end(s, NET_HANDSHAKE, REFUSAL_NONE);
+        return;
+    }
+    net_count(&s->net->bytes_in, (uint64_t)n);
+    s->in.len += (size_t)n;
+    talk(s);
+}
+
+/* Has the loop watch the connection; what it is closed by when that fails is the caller's. */
+static bool watch(struct shake *s, int fd)
+{
+    struct net *net = s->net;
+    if (uv_poll_init(net->look.loop, &s->poll, fd) != 0)
+        return false;
+    s->poll.data = s;
+    s->polls = true;
+    s->handles++;
+    s->stage = SHAKE_TALKS;
+    return uv_poll_start(&s->poll, UV_READABLE, on_ready) == 0;
+}
+
+/* ---- accepting --------------------------------------------------------------------------------------------------- */
+
+static bool draw(uint32_t *challenge)
+{
+    return random_bytes(challenge, sizeof *challenge) == MESH_OK;
+}
+
+void shake_accept(struct net *net, int fd)
+{
+    uint32_t challenge;
+    net_count(&net->accepted, 1);
+    if (!peers_admit(&net->peers)) {
+        net_count(&net->turned_away, 1);
+        log_limited(&net->runtime->log, &net->log_accept, clock_now_ns(), MESH_LOG_WARN,
+                    "a connection was turned away: too many handshakes are under way",
+                    log_number("under_way", net->peers.half_open));
+        close(fd);
+        return;
+    }
+    if (!draw(&challenge)) {
+        peers_closed(&net->peers, (mesh_bytes){NULL, 0}, 0);
+        close(fd);
+        return;
+    }
+    net->last_conn++;
+    struct shake *s = shake_create(net, challenge);
+    s->fd = fd;
+    socket_tune(fd, net->options.ticktime_ms);
+    handshake_accept(&s->handshake, &net->config, challenge, net_now_ms());
+    if (!watch(s, fd))
+        shake_end(s, NET_HANDSHAKE, REFUSAL_NONE);
+}
+
+/* ---- dialling ---------------------------------------------------------------------------------------------------- */
+
+static void on_connected(void *context, int fd, const union socket_address *address)
+{
+    struct shake *s = context;
+    struct net *net = s->net;
+    (void)address;
+    s->connecting = NULL;
+    if (fd < 0) {
+        shake_end(s, NET_UNREACHED, REFUSAL_NONE);
+        return;
+    }
+    s->fd = fd;
+    socket_tune(fd, net->options.ticktime_ms);
+    enum handshake_event event =
+        handshake_dial(&s->handshake, &net->config, mesh_str(s->name), s->challenge, net_now_ms());
+    if (event == HANDSHAKE_FAILED)
+        shake_end(s, NET_HANDSHAKE, s->handshake.why);
+    else if (!watch(s, fd) || !write_out(s))
+        shake_end(s, NET_UNREACHED, REFUSAL_NONE);
+}
+
+static const struct connect_fns connect_fns = {.connected = on_connected, .closed = on_part_closed};
+
+static void on_answered(void *context, int error, mesh_bytes reply, const union socket_address *address)
+{
+    struct shake *s = context;
+    struct epmd_node node;
+    enum refusal why = REFUSAL_NONE;
+    s->query = NULL;
+    if (error != 0) {
+        shake_end(s, NET_HOST, REFUSAL_NONE);
+        return;
+    }
+    const mesh_bytes alive = {s->name, strcspn(s->name, "@")};
+    switch (epmd_read_lookup(reply, alive, &node, &why)) {
+    case EPMD_COMPLETE:
+        break;
+    case EPMD_DENIED:
+        shake_end(s, NET_UNKNOWN, REFUSAL_NONE);
+        return;
+    default:
+        shake_end(s, NET_HOST, why != REFUSAL_NONE ? why : REFUSAL_LENGTH);
+        return;
+    }
+    union socket_address to = *address;
+    socket_set_port(&to, node.port);
+    s->stage = SHAKE_CONNECTS;
+    s->handles++;
+    s->connecting = connect_start_to(s->net->look.loop, &to, &connect_fns, s);
+}
+
+static const struct epmd_query_fns query_fns = {.answered = on_answered, .closed = on_part_closed};
+
+static void begin_dial(struct net *net, const char *name, uint32_t challenge)
+{
+    struct shake *s = shake_create(net, challenge);
+    const struct net_options *o = &net->options;
+    const size_t at = strcspn(name, "@");
+    uv_loop_t *loop = net->look.loop;
+    s->dialling = true;
+    memcpy(s->name, name, strlen(name));
+    s->handles++;
+    net_count(&net->dialled, 1);
+    if (o->no_epmd) {
+        s->stage = SHAKE_CONNECTS;
+        s->connecting = connect_start(loop, name + at + 1, o->dial_port, &connect_fns, s);
+    } else {
+        s->query = epmd_query_start(loop, name + at + 1, o->epmd_port, (mesh_bytes){name, at}, &query_fns, s);
+    }
+}
+
+static bool is_ending(struct net *net, const char *name)
+{
+    struct net_link *link = net->links;
+    while (link != NULL && strcmp(link->peer, name) != 0)
+        link = link->next;
+    return link == NULL || atomic_load_explicit(&link->end_asked, memory_order_relaxed);
+}
+
+static void try_want(struct net *net, struct net_want *want)
+{
+    uint32_t challenge;
+    if (!draw(&challenge)) {
+        fail_want(net, want, NET_BROKEN, REFUSAL_NONE);
+        return;
+    }
+    switch (peers_dial(&net->peers, mesh_str(want->name), ++net->last_conn, challenge)) {
+    case PEERS_GO:
+        begin_dial(net, want->name, challenge);
+        return;
+    case PEERS_IS_PENDING:
+        return;
+    case PEERS_IS_UP:
+        if (!is_ending(net, want->name))
+            drop_want(net, find_want(net, mesh_str(want->name)));
+        return; /* else its end tries again */
+    case PEERS_FULL:
+        fail_want(net, want, NET_FULL, REFUSAL_NONE);
+        return;
+    case PEERS_IS_SELF:
+        fail_want(net, want, NET_NAME, REFUSAL_NONE);
+        return;
+    }
+}
+
+void shake_dial(struct net *net, const char *name)
+{
+    const mesh_bytes bytes = mesh_str(name);
+    if (net_is_stopping(net)) {
+        fail_dial(net, name, NET_STOPPING, REFUSAL_NONE);
+        return;
+    }
+    if (!names_full(bytes) || !net->config.allowed(net, bytes)) {
+        fail_dial(net, name, NET_NAME, REFUSAL_NONE);
+        return;
+    }
+    if (*find_want(net, bytes) != NULL)
+        return;
+    if (net->want_count == NET_WANTS_MAX) {
+        fail_dial(net, name, NET_FULL, REFUSAL_NONE);
+        return;
+    }
+    struct net_want *want = must_calloc(1, sizeof *want);
+    memcpy(want->name, bytes.data, bytes.len);
+    want->deadline_ms = net_now_ms() + NET_DIAL_MS;
+    want->next = net->wants;
+    net->wants = want;
+    net->want_count++;
+    start_looking(net);
+    try_want(net, want);
+}
+
+/* ---- what comes from others -------------------------------------------------------------------------------------- */
+
+void shake_link_over(struct net *net, const char *name, uint64_t conn)
+{
+    peers_closed(&net->peers, mesh_str(name), conn);
+    struct shake *s = net->shakes;
+    while (s != NULL && (s->stage != SHAKE_AWAITS_OLD || strcmp(s->name, name) != 0))
+        s = s->next;
+    if (s != NULL)
+        come_up(s);
+    else
+        reconsider(net, name, true, NET_BROKEN, REFUSAL_NONE);
+}
+
+static void on_look(uv_timer_t *timer)
+{
+    struct net *net = timer->data;
+    shake_look(net, net_now_ms());
+    if (net->shakes == NULL && net->wants == NULL)
+        uv_timer_stop(timer);
+}
+
+static void start_looking(struct net *net)
+{
+    if (uv_is_active((uv_handle_t *)&net->look) || uv_is_closing((uv_handle_t *)&net->look))
+        return;
+    uv_update_time(net->look.loop);
+    uv_timer_start(&net->look, on_look, NET_LOOK_MS, NET_LOOK_MS);
+}
+
+/* The first attempt whose time is over; ending one can end others, so each search begins anew. */
+static struct shake *find_late(struct net *net, uint64_t now_ms)
+{
+    struct shake *s = net->shakes;
+    while (s != NULL && s->deadline_ms > now_ms)
+        s = s->next;
+    return s;
+}
+
+void shake_look(struct net *net, uint64_t now_ms)
+{
+    for (struct shake *s; (s = find_late(net, now_ms)) != NULL;)
+        shake_end(s, NET_TIMEOUT, s->dialling ? REFUSAL_NONE : REFUSAL_TIMEOUT);
+    struct net_want *next;
+    for (struct net_want *want = net->wants; want != NULL; want = next) {
+        next = want->next;
+        if (want->deadline_ms <= now_ms)
+            fail_want(net, want, NET_TIMEOUT, REFUSAL_NONE);
+    }
+}
+
+void shake_stop(struct net *net)
+{
+    while (net->shakes != NULL)
+        shake_end(net->shakes, NET_STOPPING, REFUSAL_NONE);
+    while (net->wants != NULL)
+        fail_want(net, net->wants, NET_STOPPING, REFUSAL_NONE);
+}
