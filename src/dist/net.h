@@ -91,7 +91,7 @@ struct net_options {
     uint32_t half_open_max;      /* handshakes at a time; 0: PEERS_HALF_OPEN_MAX */
     struct frame_limits receive; /* what a peer may cost */
     struct outbox_limits send;   /* what may wait for a peer */
-    const mesh_limits *terms;    /* of control messages; NULL: the defaults. Has to outlive the net */
+    const mesh_limits *terms;    /* of what a peer sends; NULL: the defaults, with receive.max_message as length */
 
     /* Whether this node talks to that one; NULL: to all. Called on worker 0, with net_ops' context. */
     bool (*allowed)(void *context, mesh_bytes peer);

@@ -267,6 +267,11 @@ static struct net *make(struct runtime *rt, const struct net_options *o, const s
     net->options.cookie.data = must_copy(o->cookie.data, o->cookie.len);
     net->options.listen = NULL; /* done with */
     net->options.epmd_address = copy_text(o->epmd_address);
+    net->options.terms = NULL; /* copied as well */
+    if (o->terms != NULL)
+        net->terms = *o->terms;
+    if (net->terms.bytes == 0)
+        net->terms.bytes = o->receive.max_message != 0 ? o->receive.max_message : FRAME_MAX_MESSAGE;
     net->ops = ops;
     net->context = context;
     net->listener = listener;

@@ -46,6 +46,7 @@ struct net {
     uint32_t shard_count;
     uint16_t port;
     struct handshake_config config;
+    mesh_limits terms;
 
     pthread_mutex_t lock; /* a leaf: the next six */
     pthread_cond_t changed;

@@ -315,7 +315,7 @@ static void feed(struct net_link *link, mesh_bytes in)
             break;
         if (event != FRAME_MESSAGE)
             continue; /* a tick; or refused, which ends the loop */
-        why = control_read(frame.body, mesh_str(link->peer), net->options.terms, &control);
+        why = control_read(frame.body, mesh_str(link->peer), &net->terms, &control);
         if (why == REFUSAL_NONE) {
             net->ops->message(net->context, link, &control, frame.block);
             messages++;

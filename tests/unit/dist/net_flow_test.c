@@ -1,0 +1,399 @@
+/* What flows over a link, and what must not stop it: order, large messages, full queues, peers that say nothing, say
+ * rubbish or do not read, silent strangers, and no descriptors. */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "dist/flags.h"
+#include "dist/peers.h"
+#include "system/dist/link.h"
+#include "unit/check.h"
+#include "unit/dist/party.h"
+
+enum { LARGE_BYTES = 100 << 20, NUMBERS = 20000, WAIT_MS = PARTY_PATIENCE_MS };
+
+static struct party a, b;
+static struct net_options options;
+
+/* Two nodes without epmd: b knows where a listens. */
+static void start_both(void)
+{
+    options.no_epmd = true;
+    options.listen = "127.0.0.1";
+    options.dial_port = 0;
+    party_start(&a, "a@127.0.0.1", &options);
+    options.dial_port = net_port(a.net);
+    party_start(&b, "b@127.0.0.1", &options);
+    party_connect(&b, &a);
+}
+
+static void stop_both(void)
+{
+    party_stop(&b);
+    party_stop(&a);
+    options = (struct net_options){.name = NULL};
+}
+
+/* ---- a peer that is no node ---- */
+
+static bool anybody(void *context, mesh_bytes peer)
+{
+    (void)context;
+    (void)peer;
+    return true;
+}
+
+static bool none_outstanding(void *context, uint32_t challenge)
+{
+    (void)context;
+    (void)challenge;
+    return false;
+}
+
+static struct handshake_config raw_config;
+
+/* Logs in at a node as raw@127.0.0.1. */
+static struct net_link *log_in(struct link *raw, struct party *at)
+{
+    const int ups = at->ups + 1;
+    raw_config = (struct handshake_config){.name = mesh_str("raw@127.0.0.1"),
+                                           .cookie = mesh_str("mesh"),
+                                           .flags = DIST_OFFERED,
+                                           .creation = 7,
+                                           .allowed = anybody,
+                                           .outstanding = none_outstanding};
+    link_connect(raw, net_port(at->net));
+    handshake_dial(&raw->handshake, &raw_config, mesh_str(at->name), 0x01020304, party_now_ms());
+    assert_int_equal(link_shake(raw), HANDSHAKE_DONE);
+    party_await(at, &at->ups, ups);
+    return party_link(at, "raw@127.0.0.1");
+}
+
+/* ---- order ---- */
+
+struct sender {
+    struct party *from;
+    struct net_link *link;
+    int64_t number;
+    int failed;
+};
+
+static void *send_numbers(void *arg)
+{
+    struct sender *s = arg;
+    for (int64_t i = 1; i <= NUMBERS; i++)
+        if (party_send(s->from, s->link, s->number, i, WAIT_MS) != MESH_OK)
+            s->failed++;
+    return NULL;
+}
+
+static void senders_keep_their_order(void **state)
+{
+    (void)state;
+    pthread_t threads[2 * PARTY_SENDERS];
+    struct sender senders[2 * PARTY_SENDERS];
+    options.send.bytes = 65536; /* so that they have to wait */
+    start_both();
+    for (int i = 0; i < 2 * PARTY_SENDERS; i++) {
+        struct party *from = i % 2 ? &a : &b;
+        senders[i] = (struct sender){from, party_link(from, i % 2 ? b.name : a.name), i / 2, 0};
+        assert_int_equal(pthread_create(&threads[i], NULL, send_numbers, &senders[i]), 0);
+    }
+    for (int i = 0; i < 2 * PARTY_SENDERS; i++) {
+        pthread_join(threads[i], NULL);
+        net_link_release(senders[i].link);
+        assert_int_equal(senders[i].failed, 0);
+    }
+    party_await_messages(&a, (uint64_t)PARTY_SENDERS * NUMBERS);
+    party_await_messages(&b, (uint64_t)PARTY_SENDERS * NUMBERS);
+    assert_int_equal(a.disorder + b.disorder, 0);
+    stop_both();
+}
+
+/* ---- large messages ---- */
+
+static size_t large_of(struct party *p)
+{
+    pthread_mutex_lock(&p->lock);
+    size_t large = p->large;
+    pthread_mutex_unlock(&p->lock);
+    return large;
+}
+
+/* While 100 MB go from a to b, small ones of another sender go there and are answered. */
+static void small_messages_pass_a_large_one(void **state)
+{
+    (void)state;
+    options.send.max_message = options.receive.max_message = 2 * LARGE_BYTES;
+    start_both();
+    struct net_link *to_b = party_link(&a, b.name), *to_a = party_link(&b, a.name);
+    struct block *large = party_binary(LARGE_BYTES);
+    assert_int_equal(party_send_bytes(&a, to_b, 1, large, 0), MESH_OK);
+    block_release(large);
+    uint64_t longest_ns = 0, passed = 0;
+    for (int64_t i = 1; large_of(&b) == 0; i++) {
+        const uint64_t before = clock_now_ns();
+        assert_int_equal(party_send(&a, to_b, 2, i, 0), MESH_OK);
+        party_await_messages(&b, (uint64_t)i);
+        assert_int_equal(party_send(&b, to_a, 2, i, 0), MESH_OK);
+        party_await_messages(&a, (uint64_t)i);
+        const uint64_t took = clock_now_ns() - before;
+        passed += large_of(&b) == 0;
+        longest_ns = took > longest_ns ? took : longest_ns;
+    }
+    print_message("%u round trips passed it, the longest took %u us\n", (unsigned)passed,
+                  (unsigned)(longest_ns / 1000));
+    assert_int_equal(b.large, LARGE_BYTES);
+    assert_true(passed >= 5);
+    /* One sender's own next message comes behind his large one. */
+    large = party_binary(1 << 20);
+    const uint64_t before = b.messages;
+    assert_int_equal(party_send_bytes(&a, to_b, 3, large, 0), MESH_OK);
+    assert_int_equal(party_send(&a, to_b, 3, 1, 0), MESH_OK);
+    block_release(large);
+    party_await_messages(&b, before + 1);
+    assert_int_equal(large_of(&b), 1 << 20);
+    party_await_messages(&b, before + 2);
+    large = party_binary(2 * LARGE_BYTES);
+    assert_int_equal(party_send_bytes(&a, to_b, 3, large, 0), MESH_ETOOBIG);
+    block_release(large);
+    net_link_release(to_b);
+    net_link_release(to_a);
+    stop_both();
+}
+
+/* ---- a full queue ---- */
+
+/* Sends until there is no room, in the kernel neither; how many. */
+static uint64_t fill(struct net_link *link)
+{
+    struct block *block = party_binary(1000);
+    uint64_t sent = 0;
+    int error;
+    while ((error = party_send_bytes(&a, link, 1, block, 50)) == MESH_OK)
+        assert_true(++sent < 1000000);
+    assert_int_equal(error, MESH_EBUSY);
+    block_release(block);
+    return sent;
+}
+
+static int wait_for_room(mesh_node *node, void *link)
+{
+    (void)node;
+    return party_send(&a, link, 2, 1, WAIT_MS);
+}
+
+static void *wait_in_thread(void *link)
+{
+    return (void *)(intptr_t)party_send(&a, link, 3, 1, WAIT_MS);
+}
+
+static void a_peer_that_does_not_read_fills_its_queue_only(void **state)
+{
+    (void)state;
+    static struct link raw;
+    struct control control;
+    mesh_task *task;
+    pthread_t thread;
+    void *result;
+    int value = -1;
+    options.send.bytes = 1 << 20;
+    start_both();
+    struct net_link *link = log_in(&raw, &a), *to_b = party_link(&a, b.name);
+    uint64_t sent = fill(link);
+    assert_true(sent >= 1000);
+    const uint64_t before = party_now_ms();
+    assert_int_equal(party_send(&a, link, 2, 1, 20), MESH_EBUSY);
+    assert_true(party_now_ms() - before >= 19);
+    assert_int_equal(party_send(&a, to_b, 1, 1, 0), MESH_OK); /* others are not concerned */
+    party_await_messages(&b, 1);
+    assert_int_equal(mesh_spawn(a.node, wait_for_room, link, &task), MESH_OK);
+    assert_int_equal(pthread_create(&thread, NULL, wait_in_thread, link), 0);
+    for (uint64_t i = 0; i < sent + 2; i++)
+        assert_true(link_next(&raw, &control));
+    assert_int_equal(mesh_await(task, WAIT_MS, &value), MESH_OK);
+    assert_int_equal(value, MESH_OK);
+    pthread_join(thread, &result);
+    assert_int_equal((intptr_t)result, MESH_OK);
+    /* The same, but the link ends. */
+    fill(link);
+    assert_int_equal(pthread_create(&thread, NULL, wait_in_thread, link), 0);
+    link_close(&raw);
+    pthread_join(thread, &result);
+    assert_int_equal((intptr_t)result, MESH_ESTOPPED);
+    party_await(&a, &a.downs, 1);
+    net_link_release(link);
+    net_link_release(to_b);
+    stop_both();
+}
+
+/* ---- peers that are silent, or not to be understood ---- */
+
+static void who_is_silent_for_ticktime_is_down(void **state)
+{
+    (void)state;
+    static struct link raw;
+    options.ticktime_ms = 1000;
+    start_both();
+    struct net_link *link = log_in(&raw, &a);
+    const uint64_t before = party_now_ms();
+    party_await(&a, &a.downs, 1);
+    assert_true(party_now_ms() - before >= 900);
+    assert_int_equal(a.reason.why, NET_SILENT);
+    assert_int_equal(b.downs, 0); /* a and b have ticked */
+    struct net_stats stats;
+    net_stats(b.net, &stats);
+    assert_int_equal(stats.messages_in, 0);
+    uint8_t ticks[4];
+    assert_int_equal(recv(raw.fd, ticks, sizeof ticks, 0), 4); /* it was told that a lives */
+    assert_memory_equal(ticks, "\0\0\0\0", 4);
+    net_link_release(link);
+    link_close(&raw);
+    stop_both();
+}
+
+static void rubbish_ends_its_link_only(void **state)
+{
+    (void)state;
+    static struct link raw;
+    static const struct {
+        const char *bytes;
+        size_t len;
+        enum refusal refusal;
+    } cases[] = {
+        {"\xFF\xFF\xFF\xFF", 4, REFUSAL_TOO_BIG},
+        {"\0\0\0\4\x83\x44\0\x61", 8, REFUSAL_TERM},
+        {"\0\0\0\4\x70\x83\x68\0", 8, REFUSAL_HEADER},
+        {"\0\0\0\5\x83\x44\0\x61\1", 9, REFUSAL_SHAPE},
+    };
+    start_both();
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct net_stats stats;
+        struct net_link *link = log_in(&raw, &a);
+        assert_int_equal(send(raw.fd, cases[i].bytes, cases[i].len, MSG_NOSIGNAL), (ssize_t)cases[i].len);
+        party_await(&a, &a.downs, (int)i + 1);
+        assert_int_equal(a.reason.why, NET_REFUSED);
+        net_stats(a.net, &stats);
+        if (a.reason.refusal != cases[i].refusal)
+            print_message("case %u: %s\n", (unsigned)i, refusal_text(a.reason.refusal));
+        assert_int_equal(stats.refusals[a.reason.refusal] > 0, true);
+        net_link_release(link);
+        link_close(&raw);
+    }
+    assert_int_equal(b.downs, 0);
+    stop_both();
+}
+
+/* ---- strangers ---- */
+
+static int call(uint16_t port)
+{
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(port)};
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd >= 0 && connect(fd, (struct sockaddr *)&to, sizeof to) != 0) {
+        close(fd);
+        return -1;
+    }
+    return fd;
+}
+
+/* A message there and one back. */
+static void echo(struct net_link *to_b, struct net_link *to_a, int64_t number)
+{
+    assert_int_equal(party_send(&a, to_b, 1, number, 0), MESH_OK);
+    party_await_messages(&b, (uint64_t)number);
+    assert_int_equal(party_send(&b, to_a, 1, number, 0), MESH_OK);
+    party_await_messages(&a, (uint64_t)number);
+}
+
+static rlim_t raise_descriptors(rlim_t wanted)
+{
+    struct rlimit limit;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    const rlim_t before = limit.rlim_cur;
+    limit.rlim_cur = wanted < limit.rlim_max ? wanted : limit.rlim_max;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    return before;
+}
+
+static void silent_strangers_do_not_matter(void **state)
+{
+    (void)state;
+    enum { STRANGERS = 3000 };
+    static int fds[STRANGERS];
+    struct net_stats stats;
+    const rlim_t before = raise_descriptors(STRANGERS + 2 * PEERS_HALF_OPEN_MAX + 100);
+    start_both();
+    struct net_link *to_b = party_link(&a, b.name), *to_a = party_link(&b, a.name);
+    uint64_t longest_ms = 0;
+    for (int i = 0; i < STRANGERS; i++) {
+        fds[i] = call(net_port(a.net));
+        assert_true(fds[i] >= 0);
+        if (i % 30 == 0) {
+            const uint64_t since = party_now_ms();
+            echo(to_b, to_a, i / 30 + 1);
+            longest_ms = party_now_ms() - since > longest_ms ? party_now_ms() - since : longest_ms;
+        }
+    }
+    print_message("the longest round trip meanwhile took %u ms\n", (unsigned)longest_ms);
+    do { /* all have been accepted, or turned away */
+        net_stats(a.net, &stats);
+    } while (stats.accepted < STRANGERS);
+    assert_true(stats.turned_away >= STRANGERS - PEERS_HALF_OPEN_MAX);
+    echo(to_b, to_a, 101);
+    for (int i = 0; i < STRANGERS; i++)
+        close(fds[i]);
+    assert_int_equal(a.downs + b.downs, 0);
+    net_link_release(to_b);
+    net_link_release(to_a);
+    stop_both();
+    raise_descriptors(before);
+}
+
+static void no_descriptors_are_waited_for(void **state)
+{
+    (void)state;
+    enum { CALLS = 64 };
+    int fds[CALLS], count = 0;
+    struct rlimit limit;
+    start_both();
+    struct net_link *to_b = party_link(&a, b.name), *to_a = party_link(&b, a.name);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    const rlim_t before = limit.rlim_cur;
+    limit.rlim_cur = (rlim_t)party_descriptors() + 20;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    while (count < CALLS && (fds[count] = call(net_port(a.net))) >= 0)
+        count++; /* each takes one here and one there */
+    party_await(&a, &a.paused, 1);
+    for (int64_t i = 1; i <= 100; i++)
+        echo(to_b, to_a, i);
+    while (count > 0)
+        close(fds[--count]);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &(struct rlimit){before, limit.rlim_max}), 0);
+    static struct link raw;
+    struct net_link *link = log_in(&raw, &a); /* it accepts again */
+    net_link_release(link);
+    link_close(&raw);
+    net_link_release(to_b);
+    net_link_release(to_a);
+    stop_both();
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(senders_keep_their_order),
+        cmocka_unit_test(small_messages_pass_a_large_one),
+        cmocka_unit_test(a_peer_that_does_not_read_fills_its_queue_only),
+        cmocka_unit_test(who_is_silent_for_ticktime_is_down),
+        cmocka_unit_test(rubbish_ends_its_link_only),
+        cmocka_unit_test(silent_strangers_do_not_matter),
+        cmocka_unit_test(no_descriptors_are_waited_for),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
