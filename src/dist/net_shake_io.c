@@ -167,12 +167,12 @@ static void shake_end(struct shake *s, enum net_why why, enum refusal refusal)
     struct net *net = s->net;
     if (s->stage == SHAKE_OVER)
         return;
+    if (refusal != REFUSAL_NONE && refusal != REFUSAL_PEER_NOK && refusal != REFUSAL_SUPERSEDED)
+        net_refused(net, mesh_str(s->name), refusal);
     detach(s);
     if (s->fd >= 0)
         close(s->fd);
     peers_closed(&net->peers, mesh_str(s->name), s->conn);
-    if (refusal != REFUSAL_NONE && refusal != REFUSAL_PEER_NOK && refusal != REFUSAL_SUPERSEDED)
-        net_refused(net, mesh_str(s->name), refusal);
     if (s->name[0] != '\0')
         reconsider(net, s->name, !s->dialling, why, refusal);
     release(s);

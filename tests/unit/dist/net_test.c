@@ -15,10 +15,8 @@ static struct net_options on_port(uint16_t epmd_port)
 
 static bool says(struct party *p, enum net_why why, enum refusal refusal)
 {
-    pthread_mutex_lock(&p->lock);
-    bool yes = p->reason.why == why && p->reason.refusal == refusal;
-    pthread_mutex_unlock(&p->lock);
-    return yes;
+    const struct net_reason reason = party_reason(p);
+    return reason.why == why && reason.refusal == refusal;
 }
 
 /* Ups, messages and downs in turns, and nothing else. */
@@ -44,8 +42,8 @@ static void two_nodes_meet_and_part(void **state)
     assert_int_not_equal(net_creation(a.net), net_creation(b.net));
     assert_null(net_find(a.net, mesh_str("b@127.0.0.1")));
     party_connect(&b, &a);
-    assert_int_equal(a.creation, net_creation(b.net));
-    assert_int_equal(b.creation, net_creation(a.net));
+    assert_int_equal(party_peer_creation(&a), net_creation(b.net));
+    assert_int_equal(party_peer_creation(&b), net_creation(a.net));
     struct net_link *to_b = party_link(&a, b.name), *to_a = party_link(&b, a.name);
     assert_string_equal(net_link_peer(to_b), b.name);
     assert_int_equal(party_send(&a, to_b, 1, 1, 0), MESH_OK);
@@ -64,9 +62,9 @@ static void two_nodes_meet_and_part(void **state)
     party_connect(&a, &b);
     party_stop(&a);
     party_await(&b, &b.downs, 2);
-    assert_int_equal(b.failures, 0);
-    assert_string_equal(b.events, "umdud");
+    assert_int_equal(party_count(&b, &b.failures), 0);
     party_stop(&b);
+    assert_string_equal(b.events, "umdud");
     assert_int_equal(party_descriptors(), before);
 }
 
@@ -90,9 +88,9 @@ static void both_dial_at_once(void **state)
         party_await(&a, &a.downs, i);
         party_await(&b, &b.downs, i);
     }
-    assert_int_equal(a.ups, ROUNDS);
-    assert_int_equal(b.ups, ROUNDS);
-    assert_int_equal(a.failures + b.failures, 0);
+    assert_int_equal(party_count(&a, &a.ups), ROUNDS);
+    assert_int_equal(party_count(&b, &b.ups), ROUNDS);
+    assert_int_equal(party_count(&a, &a.failures) + party_count(&b, &b.failures), 0);
     party_stop(&a);
     party_stop(&b);
     assert_ordered(&a);
@@ -140,7 +138,7 @@ static void a_wrong_cookie_is_refused(void **state)
     assert_int_equal(stats.refusals[REFUSAL_DIGEST], 1);
     net_stats(b.net, &stats);
     assert_int_equal(stats.refusals[REFUSAL_DIGEST], 1);
-    assert_int_equal(a.ups + b.ups, 0);
+    assert_int_equal(party_count(&a, &a.ups) + party_count(&b, &b.ups), 0);
     party_stop(&a);
     party_stop(&b);
 }
@@ -235,7 +233,7 @@ static void a_node_comes_back_under_its_name(void **state)
         creation = net_creation(b.net);
         assert_int_equal(net_dial(b.net, a.name), MESH_OK);
         party_await(&a, &a.ups, i);
-        assert_int_equal(a.creation, creation);
+        assert_int_equal(party_peer_creation(&a), creation);
         party_stop(&b);
     }
     party_await(&a, &a.downs, 5);
@@ -295,8 +293,8 @@ static void dials_are_told_that_the_node_stops(void **state)
         assert_int_equal(net_dial(b.net, i % 2 ? "x@127.0.0.1" : a.name), MESH_OK);
     assert_int_equal(net_stop(b.net), MESH_OK);
     assert_int_equal(net_dial(b.net, a.name), MESH_ESTOPPED);
-    assert_true(b.failures + b.ups > 0);
-    assert_int_equal(b.ups, b.downs);
+    assert_true(party_count(&b, &b.failures) + party_count(&b, &b.ups) > 0);
+    assert_int_equal(party_count(&b, &b.ups), party_count(&b, &b.downs));
     net_destroy(b.net);
     assert_int_equal(mesh_node_stop(b.node), MESH_OK);
     party_stop(&a);

@@ -212,6 +212,30 @@ void party_await_messages(struct party *p, uint64_t n)
         fail_msg("%s waited in vain: %u of %u messages", p->name, (unsigned)have, (unsigned)n);
 }
 
+int party_count(struct party *p, const int *count)
+{
+    pthread_mutex_lock(&p->lock);
+    int n = *count;
+    pthread_mutex_unlock(&p->lock);
+    return n;
+}
+
+struct net_reason party_reason(struct party *p)
+{
+    pthread_mutex_lock(&p->lock);
+    struct net_reason reason = p->reason;
+    pthread_mutex_unlock(&p->lock);
+    return reason;
+}
+
+uint32_t party_peer_creation(struct party *p)
+{
+    pthread_mutex_lock(&p->lock);
+    uint32_t creation = p->creation;
+    pthread_mutex_unlock(&p->lock);
+    return creation;
+}
+
 struct net_link *party_link(struct party *p, const char *name)
 {
     struct net_link *link = net_find(p->net, mesh_str(name));
@@ -221,7 +245,7 @@ struct net_link *party_link(struct party *p, const char *name)
 
 void party_connect(struct party *p, struct party *to)
 {
-    const int ups = p->ups + 1, theirs = to->ups + 1;
+    const int ups = party_count(p, &p->ups) + 1, theirs = party_count(to, &to->ups) + 1;
     assert_int_equal(net_dial(p->net, to->name), MESH_OK);
     party_await(p, &p->ups, ups);
     party_await(to, &to->ups, theirs);

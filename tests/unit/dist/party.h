@@ -44,6 +44,11 @@ void party_stop(struct party *p);
 void party_await(struct party *p, const int *count, int n);
 void party_await_messages(struct party *p, uint64_t n);
 
+/* What a count, one of p's, or the last reason, is now. */
+int party_count(struct party *p, const int *count);
+struct net_reason party_reason(struct party *p);
+uint32_t party_peer_creation(struct party *p);
+
 /* The link to another, held. */
 struct net_link *party_link(struct party *p, const char *name);
 
