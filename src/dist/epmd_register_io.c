@@ -14,7 +14,7 @@
 
 /* A node that was ended a moment ago may still be in epmd's list, and another one may be starting an epmd right now:
  * both pass. */
-enum { FIRST_TRIES = 6 };
+enum { FIRST_TRIES = 4 };
 
 struct reg_conn {
     uv_poll_t poll;

@@ -44,6 +44,26 @@ void net_refused(struct net *net, mesh_bytes peer, enum refusal refusal)
                 log_bytes("peer", peer), log_bytes("why", mesh_str(refusal_text(refusal))));
 }
 
+/* ---- worker 0: deadlines ----------------------------------------------------------------------------------------- */
+
+static void on_look(uv_timer_t *timer)
+{
+    struct net *net = timer->data;
+    const uint64_t now_ms = net_now_ms();
+    shake_look(net, now_ms);
+    dial_look(net, now_ms);
+    if (net->shakes == NULL && net->wants == NULL)
+        uv_timer_stop(timer);
+}
+
+void net_look_on(struct net *net)
+{
+    if (uv_is_active((uv_handle_t *)&net->look) || uv_is_closing((uv_handle_t *)&net->look))
+        return;
+    uv_update_time(net->look.loop);
+    uv_timer_start(&net->look, on_look, NET_LOOK_MS, NET_LOOK_MS);
+}
+
 /* ---- worker 0: start --------------------------------------------------------------------------------------------- */
 
 static void on_accepted(void *context, int fd)
@@ -164,6 +184,7 @@ static void run_stop(struct worker *w, struct errand *e)
     if (net->registration != NULL)
         epmd_register_stop(net->registration);
     shake_stop(net);
+    dial_stop(net);
     for (struct net_link *link = net->links; link != NULL; link = link->next)
         link_ask_end(link, NET_STOPPING);
     uv_close((uv_handle_t *)&net->look, on_look_closed);
@@ -398,7 +419,7 @@ static void run_dial(struct worker *w, struct errand *e)
 {
     struct dial_errand *d = (struct dial_errand *)e;
     (void)w;
-    shake_dial(d->net, d->name);
+    dial_want(d->net, d->name);
     free(d);
 }
 

@@ -1,5 +1,6 @@
 /* What the files of the driver share; see net.h for the whole idea. net_io.c starts, stops and answers questions;
- * net_shake_io.c has handshakes and dials, on worker 0; net_link_io.c has links, each on its worker. */
+ * net_dial_io.c and net_shake_io.c have dials and handshakes, on worker 0; net_link_io.c has links, each on its
+ * worker. */
 #ifndef DIST_NET_IO_H
 #define DIST_NET_IO_H
 
@@ -24,7 +25,7 @@ struct net_shard {
     struct net_link *links;
     uv_timer_t tick;
     struct errand open, close;
-    uint8_t *buffer;      /* NET_READ_BYTES: what is read stands here while it is handled */
+    uint8_t *buffer; /* NET_READ_BYTES: what is read stands here while it is handled */
 };
 
 /* A name that somebody wants a link to. */
@@ -34,7 +35,34 @@ struct net_want {
     char name[NAME_MAX_BYTES + 1];
 };
 
-struct shake; /* net_shake_io.c */
+enum shake_stage {
+    SHAKE_ASKS,       /* the peer's epmd */
+    SHAKE_CONNECTS,   /* to the peer */
+    SHAKE_TALKS,      /* reads and writes the handshake */
+    SHAKE_AWAITS_OLD, /* done, but for the end of an older link to the same peer */
+    SHAKE_OVER,
+};
+
+struct shake {
+    struct net *net;
+    struct shake *next;
+    uint64_t conn;
+    uint64_t deadline_ms;
+    enum shake_stage stage;
+    bool dialling;
+    char name[NAME_MAX_BYTES + 1]; /* of the peer; empty: not told yet */
+    uint32_t challenge;
+    struct epmd_query *query;
+    struct connecting *connecting;
+    uv_poll_t poll;
+    bool polls;
+    int fd; /* -1: none */
+    unsigned handles;
+    struct handshake handshake;
+    mesh_buf in; /* come, and not taken yet */
+    mesh_buf out;
+    size_t out_at;
+};
 
 struct net {
     /* Constant once it has started. */
@@ -147,19 +175,47 @@ void shard_init(struct net_shard *shard, struct net *net, struct worker *w);
 
 /* ---- net_shake_io.c, on worker 0 ---- */
 
+/* An attempt with the number net->last_conn and this challenge, which is in the table of peers, or admitted. */
+struct shake *shake_create(struct net *net, uint32_t challenge);
+
+/* Ends an attempt: closes it, takes it out of the table, and has a want for its name reconsidered. May free it. */
+void shake_end(struct shake *s, enum net_why why, enum refusal refusal);
+
+/* Something that counted in s->handles has closed; the context is the shake. */
+void shake_part_closed(void *context);
+
+/* The connection to the peer stands: shakes hands on it. */
+void shake_dialled(struct shake *s, int fd);
+
 void shake_accept(struct net *net, int fd);
-void shake_dial(struct net *net, const char *name);
 
-/* Looks at deadlines. */
+/* Ends what is late; ends everything. */
 void shake_look(struct net *net, uint64_t now_ms);
-
-/* Gives everything up: the net stops. */
 void shake_stop(struct net *net);
 
 /* The link conn to name has ended, its `down` has returned. */
 void shake_link_over(struct net *net, const char *name, uint64_t conn);
 
+/* ---- net_dial_io.c, on worker 0 ---- */
+
+/* A link to name is wanted. */
+void dial_want(struct net *net, const char *name);
+
+/* A link to name is up. */
+void dial_up(struct net *net, const char *name);
+
+/* An attempt, or a link, to name is over: goes on with a want for it, if there is one. retry: what ended says nothing
+ * about a dial of ours. */
+void dial_reconsider(struct net *net, const char *name, bool retry, enum net_why why, enum refusal refusal);
+
+/* Gives up what is late; gives up everything. */
+void dial_look(struct net *net, uint64_t now_ms);
+void dial_stop(struct net *net);
+
 /* ---- net_io.c, on worker 0 ---- */
+
+/* There is something that has a deadline: looks at it from now on. */
+void net_look_on(struct net *net);
 
 /* Something has closed: goes on with stopping when that was the last. */
 void net_part_closed(struct net *net);

@@ -1,9 +1,7 @@
-/* Connections until they are up, and the names that are wanted: all of it on worker 0, which alone touches the table of
- * peers.
+/* Attempts: connections until they are up. All of it is on worker 0, which alone touches the table of peers.
  *
- * A *shake* is an attempt: a dial (ask the peer's epmd for its port, connect, shake hands) or an accepted connection.
- * It ends by becoming a link, or with a reason. A *want* is a name that somebody has dialled, from then until a link to
- * it is up or no attempt is left; so a dial that loses to the peer's own waits for that one. */
+ * A *shake* is a dial, from when its peer's epmd is asked (net_dial_io.c), or an accepted connection. It ends once, in
+ * shake_end with a reason, or by becoming a link. */
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -16,42 +14,9 @@
 
 enum { SHAKE_READ_BYTES = 2048 };
 
-enum shake_stage {
-    SHAKE_ASKS,       /* the peer's epmd */
-    SHAKE_CONNECTS,   /* to the peer */
-    SHAKE_TALKS,      /* reads and writes the handshake */
-    SHAKE_AWAITS_OLD, /* done, but for the end of an older link to the same peer */
-    SHAKE_OVER,
-};
-
-struct shake {
-    struct net *net;
-    struct shake *next;
-    uint64_t conn;
-    uint64_t deadline_ms;
-    enum shake_stage stage;
-    bool dialling;
-    char name[NAME_MAX_BYTES + 1]; /* of the peer; empty: not told yet */
-    uint32_t challenge;
-    struct epmd_query *query;
-    struct connecting *connecting;
-    uv_poll_t poll;
-    bool polls;
-    int fd; /* -1: none */
-    unsigned handles;
-    struct handshake handshake;
-    mesh_buf in; /* come, and not taken yet */
-    mesh_buf out;
-    size_t out_at;
-};
-
-static void try_want(struct net *net, struct net_want *want);
-
 /* ---- life of an attempt ------------------------------------------------------------------------------------------ */
 
-static void start_looking(struct net *net);
-
-static struct shake *shake_create(struct net *net, uint32_t challenge)
+struct shake *shake_create(struct net *net, uint32_t challenge)
 {
     struct shake *s = must_calloc(1, sizeof *s);
     s->net = net;
@@ -65,7 +30,7 @@ static struct shake *shake_create(struct net *net, uint32_t challenge)
     s->next = net->shakes;
     net->shakes = s;
     net->parts++;
-    start_looking(net);
+    net_look_on(net);
     return s;
 }
 
@@ -86,7 +51,7 @@ static void on_poll_closed(uv_handle_t *handle)
     release(handle->data);
 }
 
-static void on_part_closed(void *context)
+void shake_part_closed(void *context)
 {
     release(context);
 }
@@ -107,62 +72,7 @@ static void detach(struct shake *s)
         uv_close((uv_handle_t *)&s->poll, on_poll_closed);
 }
 
-/* ---- wants ------------------------------------------------------------------------------------------------------- */
-
-static struct net_want **find_want(struct net *net, mesh_bytes name)
-{
-    struct net_want **at = &net->wants;
-    while (*at != NULL && (strlen((*at)->name) != name.len || memcmp((*at)->name, name.data, name.len) != 0))
-        at = &(*at)->next;
-    return at;
-}
-
-static void drop_want(struct net *net, struct net_want **at)
-{
-    struct net_want *want = *at;
-    if (want == NULL)
-        return;
-    *at = want->next;
-    net->want_count--;
-    free(want);
-}
-
-static void fail_dial(struct net *net, const char *name, enum net_why why, enum refusal refusal)
-{
-    const struct net_reason reason = {why, refusal};
-    net->ops->dial_failed(net->context, name, &reason);
-}
-
-static void fail_want(struct net *net, struct net_want *want, enum net_why why, enum refusal refusal)
-{
-    struct net_want **at = &net->wants;
-    while (*at != want)
-        at = &(*at)->next;
-    *at = want->next;
-    net->want_count--;
-    fail_dial(net, want->name, why, refusal);
-    free(want);
-}
-
-/* An attempt, or a link, to the name is over: what becomes of a want. retry: it says nothing about a dial of ours. */
-static void reconsider(struct net *net, const char *name, bool retry, enum net_why why, enum refusal refusal)
-{
-    struct net_want *want = *find_want(net, mesh_str(name));
-    if (want == NULL || peers_find(&net->peers, mesh_str(name)) != NULL)
-        return; /* another attempt is on its way, and will end up here as well */
-    if (net_is_stopping(net)) {
-        fail_want(net, want, NET_STOPPING, REFUSAL_NONE);
-    } else if (retry) {
-        try_want(net, want);
-    } else if (refusal == REFUSAL_PEER_NOK) {
-        uint64_t until = net_now_ms() + HANDSHAKE_TIMEOUT_MS; /* the peer's own attempt is on its way */
-        want->deadline_ms = until < want->deadline_ms ? until : want->deadline_ms;
-    } else {
-        fail_want(net, want, why, refusal);
-    }
-}
-
-static void shake_end(struct shake *s, enum net_why why, enum refusal refusal)
+void shake_end(struct shake *s, enum net_why why, enum refusal refusal)
 {
     struct net *net = s->net;
     if (s->stage == SHAKE_OVER)
@@ -174,7 +84,7 @@ static void shake_end(struct shake *s, enum net_why why, enum refusal refusal)
         close(s->fd);
     peers_closed(&net->peers, mesh_str(s->name), s->conn);
     if (s->name[0] != '\0')
-        reconsider(net, s->name, !s->dialling, why, refusal);
+        dial_reconsider(net, s->name, !s->dialling, why, refusal);
     release(s);
 }
 
@@ -221,7 +131,7 @@ static void become_link(struct shake *s)
     link->next = net->links;
     net->links = link;
     pthread_mutex_unlock(&net->lock);
-    drop_want(net, find_want(net, mesh_str(s->name)));
+    dial_up(net, s->name);
     link_start(link);
     release(s);
 }
@@ -332,11 +242,6 @@ static bool watch(struct shake *s, int fd)
 
 /* ---- accepting --------------------------------------------------------------------------------------------------- */
 
-static bool draw(uint32_t *challenge)
-{
-    return random_bytes(challenge, sizeof *challenge) == MESH_OK;
-}
-
 void shake_accept(struct net *net, int fd)
 {
     uint32_t challenge;
@@ -349,7 +254,7 @@ void shake_accept(struct net *net, int fd)
         close(fd);
         return;
     }
-    if (!draw(&challenge)) {
+    if (random_bytes(&challenge, sizeof challenge) != MESH_OK) {
         peers_closed(&net->peers, (mesh_bytes){NULL, 0}, 0);
         close(fd);
         return;
@@ -363,18 +268,11 @@ void shake_accept(struct net *net, int fd)
         shake_end(s, NET_HANDSHAKE, REFUSAL_NONE);
 }
 
-/* ---- dialling ---------------------------------------------------------------------------------------------------- */
+/* ---- dialled --------------------------------------------------------------------------------------------------- */
 
-static void on_connected(void *context, int fd, const union socket_address *address)
+void shake_dialled(struct shake *s, int fd)
 {
-    struct shake *s = context;
     struct net *net = s->net;
-    (void)address;
-    s->connecting = NULL;
-    if (fd < 0) {
-        shake_end(s, NET_UNREACHED, REFUSAL_NONE);
-        return;
-    }
     s->fd = fd;
     socket_tune(fd, net->options.ticktime_ms);
     enum handshake_event event =
@@ -383,117 +281,6 @@ static void on_connected(void *context, int fd, const union socket_address *addr
         shake_end(s, NET_HANDSHAKE, s->handshake.why);
     else if (!watch(s, fd) || !write_out(s))
         shake_end(s, NET_UNREACHED, REFUSAL_NONE);
-}
-
-static const struct connect_fns connect_fns = {.connected = on_connected, .closed = on_part_closed};
-
-static void on_answered(void *context, int error, mesh_bytes reply, const union socket_address *address)
-{
-    struct shake *s = context;
-    struct epmd_node node;
-    enum refusal why = REFUSAL_NONE;
-    s->query = NULL;
-    if (error != 0) {
-        shake_end(s, NET_HOST, REFUSAL_NONE);
-        return;
-    }
-    const mesh_bytes alive = {s->name, strcspn(s->name, "@")};
-    switch (epmd_read_lookup(reply, alive, &node, &why)) {
-    case EPMD_COMPLETE:
-        break;
-    case EPMD_DENIED:
-        shake_end(s, NET_UNKNOWN, REFUSAL_NONE);
-        return;
-    default:
-        shake_end(s, NET_HOST, why != REFUSAL_NONE ? why : REFUSAL_LENGTH);
-        return;
-    }
-    union socket_address to = *address;
-    socket_set_port(&to, node.port);
-    s->stage = SHAKE_CONNECTS;
-    s->handles++;
-    s->connecting = connect_start_to(s->net->look.loop, &to, &connect_fns, s);
-}
-
-static const struct epmd_query_fns query_fns = {.answered = on_answered, .closed = on_part_closed};
-
-static void begin_dial(struct net *net, const char *name, uint32_t challenge)
-{
-    struct shake *s = shake_create(net, challenge);
-    const struct net_options *o = &net->options;
-    const size_t at = strcspn(name, "@");
-    uv_loop_t *loop = net->look.loop;
-    s->dialling = true;
-    memcpy(s->name, name, strlen(name));
-    s->handles++;
-    net_count(&net->dialled, 1);
-    if (o->no_epmd) {
-        s->stage = SHAKE_CONNECTS;
-        s->connecting = connect_start(loop, name + at + 1, o->dial_port, &connect_fns, s);
-    } else {
-        s->query = epmd_query_start(loop, name + at + 1, o->epmd_port, (mesh_bytes){name, at}, &query_fns, s);
-    }
-}
-
-static bool is_ending(struct net *net, const char *name)
-{
-    struct net_link *link = net->links;
-    while (link != NULL && strcmp(link->peer, name) != 0)
-        link = link->next;
-    return link == NULL || atomic_load_explicit(&link->end_asked, memory_order_relaxed);
-}
-
-static void try_want(struct net *net, struct net_want *want)
-{
-    uint32_t challenge;
-    if (!draw(&challenge)) {
-        fail_want(net, want, NET_BROKEN, REFUSAL_NONE);
-        return;
-    }
-    switch (peers_dial(&net->peers, mesh_str(want->name), ++net->last_conn, challenge)) {
-    case PEERS_GO:
-        begin_dial(net, want->name, challenge);
-        return;
-    case PEERS_IS_PENDING:
-        return;
-    case PEERS_IS_UP:
-        if (!is_ending(net, want->name))
-            drop_want(net, find_want(net, mesh_str(want->name)));
-        return; /* else its end tries again */
-    case PEERS_FULL:
-        fail_want(net, want, NET_FULL, REFUSAL_NONE);
-        return;
-    case PEERS_IS_SELF:
-        fail_want(net, want, NET_NAME, REFUSAL_NONE);
-        return;
-    }
-}
-
-void shake_dial(struct net *net, const char *name)
-{
-    const mesh_bytes bytes = mesh_str(name);
-    if (net_is_stopping(net)) {
-        fail_dial(net, name, NET_STOPPING, REFUSAL_NONE);
-        return;
-    }
-    if (!names_full(bytes) || !net->config.allowed(net, bytes)) {
-        fail_dial(net, name, NET_NAME, REFUSAL_NONE);
-        return;
-    }
-    if (*find_want(net, bytes) != NULL)
-        return;
-    if (net->want_count == NET_WANTS_MAX) {
-        fail_dial(net, name, NET_FULL, REFUSAL_NONE);
-        return;
-    }
-    struct net_want *want = must_calloc(1, sizeof *want);
-    memcpy(want->name, bytes.data, bytes.len);
-    want->deadline_ms = net_now_ms() + NET_DIAL_MS;
-    want->next = net->wants;
-    net->wants = want;
-    net->want_count++;
-    start_looking(net);
-    try_want(net, want);
 }
 
 /* ---- what comes from others -------------------------------------------------------------------------------------- */
@@ -507,23 +294,7 @@ void shake_link_over(struct net *net, const char *name, uint64_t conn)
     if (s != NULL)
         come_up(s);
     else
-        reconsider(net, name, true, NET_BROKEN, REFUSAL_NONE);
-}
-
-static void on_look(uv_timer_t *timer)
-{
-    struct net *net = timer->data;
-    shake_look(net, net_now_ms());
-    if (net->shakes == NULL && net->wants == NULL)
-        uv_timer_stop(timer);
-}
-
-static void start_looking(struct net *net)
-{
-    if (uv_is_active((uv_handle_t *)&net->look) || uv_is_closing((uv_handle_t *)&net->look))
-        return;
-    uv_update_time(net->look.loop);
-    uv_timer_start(&net->look, on_look, NET_LOOK_MS, NET_LOOK_MS);
+        dial_reconsider(net, name, true, NET_BROKEN, REFUSAL_NONE);
 }
 
 /* The first attempt whose time is over; ending one can end others, so each search begins anew. */
@@ -539,18 +310,10 @@ void shake_look(struct net *net, uint64_t now_ms)
 {
     for (struct shake *s; (s = find_late(net, now_ms)) != NULL;)
         shake_end(s, NET_TIMEOUT, s->dialling ? REFUSAL_NONE : REFUSAL_TIMEOUT);
-    struct net_want *next;
-    for (struct net_want *want = net->wants; want != NULL; want = next) {
-        next = want->next;
-        if (want->deadline_ms <= now_ms)
-            fail_want(net, want, NET_TIMEOUT, REFUSAL_NONE);
-    }
 }
 
 void shake_stop(struct net *net)
 {
     while (net->shakes != NULL)
         shake_end(net->shakes, NET_STOPPING, REFUSAL_NONE);
-    while (net->wants != NULL)
-        fail_want(net, net->wants, NET_STOPPING, REFUSAL_NONE);
 }

@@ -37,6 +37,7 @@ static void list_init(struct outbox_list *list)
 
 static void list_append(struct outbox_list *list, struct outbox_item *item)
 {
+    assert(list->tail != NULL);
     item->next = NULL;
     *list->tail = item;
     list->tail = &item->next;

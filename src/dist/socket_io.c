@@ -80,7 +80,7 @@ int socket_listen_all(uint16_t port)
 
 uint16_t socket_port(int fd)
 {
-    union socket_address a;
+    union socket_address a = {.v4 = {.sin_family = AF_UNSPEC}};
     socklen_t len = sizeof a;
     if (getsockname(fd, &a.any, &len) != 0)
         return 0;
@@ -122,7 +122,7 @@ static const uint8_t *ipv4_of(const union socket_address *a)
 
 bool socket_is_local(int fd)
 {
-    union socket_address here, there;
+    union socket_address here = {.v6 = {.sin6_family = AF_UNSPEC}}, there = here;
     socklen_t here_len = sizeof here, there_len = sizeof there;
     if (getsockname(fd, &here.any, &here_len) != 0 || getpeername(fd, &there.any, &there_len) != 0)
         return false;

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <sys/wait.h>
 
+#include "base/perturb.h"
 #include "system/dist/beam.h"
 #include "system/dist/epmd_loop.h"
 #include "unit/check.h"
@@ -95,6 +96,41 @@ static void both_dial_at_once(void **state)
     party_stop(&b);
     assert_ordered(&a);
     assert_ordered(&b);
+}
+
+/* Three nodes, everybody dials everybody at the same moment, and all links end from some side or other. Threads stand
+ * aside where they meet. */
+static void three_nodes_storm(void **state)
+{
+    (void)state;
+    enum { NODES = 3, ROUNDS = 30 };
+    static const char *const names[NODES] = {"a@127.0.0.1", "b@127.0.0.1", "c@127.0.0.1"};
+    static struct party p[NODES];
+    const struct net_options o = on_port(party_port());
+    perturb_seed(7);
+    for (int i = 0; i < NODES; i++)
+        party_start(&p[i], names[i], &o);
+    for (int round = 1; round <= ROUNDS; round++) {
+        for (int i = 0; i < NODES * NODES; i++)
+            if (i / NODES != i % NODES)
+                assert_int_equal(net_dial(p[i / NODES].net, names[i % NODES]), MESH_OK);
+        for (int i = 0; i < NODES; i++)
+            party_await(&p[i], &p[i].ups, 2 * round);
+        for (int i = 0; i < NODES; i++) {
+            struct net_link *link = party_link(&p[i], names[(i + 1 + round % 2) % NODES]);
+            net_disconnect(link);
+            net_link_release(link);
+        }
+        for (int i = 0; i < NODES; i++)
+            party_await(&p[i], &p[i].downs, 2 * round);
+    }
+    for (int i = 0; i < NODES; i++) {
+        assert_int_equal(party_count(&p[i], &p[i].ups), 2 * ROUNDS);
+        assert_int_equal(party_count(&p[i], &p[i].failures), 0);
+    }
+    for (int i = 0; i < NODES; i++)
+        party_stop(&p[i]);
+    perturb_seed(0);
 }
 
 /* Dials from the old link's end on, without waiting for it: up again, once. */
@@ -315,6 +351,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(two_nodes_meet_and_part),
         cmocka_unit_test(both_dial_at_once),
+        cmocka_unit_test(three_nodes_storm),
         cmocka_unit_test(a_dial_during_the_end_counts),
         cmocka_unit_test(a_wrong_cookie_is_refused),
         cmocka_unit_test(names_are_asked_for),
