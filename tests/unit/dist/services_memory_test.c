@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "fuzz/dist_system_fuzz.c"
+#include "fuzz/dist_system.h"
 #include "unit/check.h"
 #include "unit/refuse.h"
 
@@ -14,7 +14,7 @@ static int refuse_each(const uint8_t *data, size_t size)
     for (bool refused = true; refused; n++) {
         assert_true(n < 10000);
         refuse_after(n);
-        LLVMFuzzerTestOneInput(data, size);
+        dist_system_run(data, size);
         refused = !refuse_end();
     }
     return n;
