@@ -72,8 +72,7 @@ uint64_t global_random(struct global *g, uint64_t below)
 
 bool global_is_self(const struct global *g, mesh_bytes name)
 {
-    const mesh_bytes self = service_self(g->service);
-    return name.len == self.len && memcmp(name.data, self.data, self.len) == 0;
+    return service_same(service_self(g->service), name);
 }
 
 int global_put_ref(struct global *g, mesh_buf *buf, uint64_t ref)

@@ -50,7 +50,7 @@ static struct grab_node *grab_find(const struct grab *grab, mesh_bytes node)
 {
     for (size_t i = 0; i < grab->count; i++) {
         struct grab_node *n = &grab->nodes[i];
-        if (strlen(n->name) == node.len && memcmp(n->name, node.data, node.len) == 0)
+        if (name_equals(n->name, node))
             return n;
     }
     return NULL;

@@ -225,9 +225,7 @@ static bool has_monitor(const struct holder *holder, const void *ref)
 
 static bool is_of_node(const struct holder *holder, const void *node)
 {
-    const mesh_bytes *wanted = node;
-    const mesh_bytes name = service_node(holder->pid);
-    return name.len == wanted->len && memcmp(name.data, wanted->data, name.len) == 0;
+    return service_same(service_node(holder->pid), *(const mesh_bytes *)node);
 }
 
 bool lock_monitor_down(struct global *g, uint64_t ref)

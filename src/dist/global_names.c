@@ -20,7 +20,7 @@ static bool search(const struct global *g, mesh_term name, size_t *at)
     size_t low = 0, high = g->name_count;
     while (low < high) {
         const size_t middle = low + (high - low) / 2;
-        const int order = mesh_term_compare(name, g->names[middle].name);
+        const int order = mesh_term_compare(name, g->names[middle]->name);
         if (order == 0) {
             *at = middle;
             return true;
@@ -39,25 +39,41 @@ static void release(struct name *n)
     mesh_term_release(&n->name);
     mesh_term_release(&n->pid);
     mesh_term_release(&n->method);
+    free(n);
 }
 
 static void take(struct global *g, size_t at, bool demonitor)
 {
-    struct name *n = &g->names[at];
+    struct name *n = g->names[at];
     if (demonitor)
         monitor_drop(g, n->pid, n->monitor);
     release(n);
-    memmove(n, n + 1, (g->name_count - at - 1) * sizeof *n);
     g->name_count--;
+    memmove(&g->names[at], &g->names[at + 1], (g->name_count - at) * sizeof *g->names);
 }
 
-static bool keep(struct name *n, mesh_term name, mesh_term pid, mesh_term method)
+/* NULL: memory is refused. */
+static struct name *name_make(mesh_term name, mesh_term pid, mesh_term method)
 {
+    struct name *n = must_calloc(1, sizeof *n);
     if (mesh_term_keep(name, &n->name) == MESH_OK && mesh_term_keep(pid, &n->pid) == MESH_OK &&
         mesh_term_keep(method, &n->method) == MESH_OK)
-        return true;
+        return n;
     release(n);
-    return false;
+    return NULL;
+}
+
+static void name_room(struct global *g)
+{
+    if (g->name_count < g->name_cap)
+        return;
+    const size_t cap = g->name_cap ? 2 * g->name_cap : 16; /* at most GLOBAL_NAMES_MAX */
+    struct name **names = must_calloc(cap, sizeof *names);
+    if (g->name_count > 0)
+        memcpy(names, g->names, g->name_count * sizeof *names);
+    free(g->names);
+    g->names = names;
+    g->name_cap = cap;
 }
 
 /* Monitors the process, or asks for a connection to its node first. */
@@ -73,7 +89,6 @@ static void watch(struct global *g, struct name *n)
 
 void name_insert(struct global *g, mesh_term name, mesh_term pid, mesh_term method)
 {
-    struct name n = {.monitor = 0};
     uint64_t number;
     size_t at;
     const mesh_bytes node = service_node(pid);
@@ -86,21 +101,14 @@ void name_insert(struct global *g, mesh_term name, mesh_term pid, mesh_term meth
                                                  : global_is_self(g, node))
         return; /* it has ended, or is of an earlier incarnation */
     search(g, name, &at);
-    if (g->name_count >= GLOBAL_NAMES_MAX || !keep(&n, name, pid, method)) {
+    struct name *n = g->name_count < GLOBAL_NAMES_MAX ? name_make(name, pid, method) : NULL;
+    if (!n) {
         g->counts.refused++;
         return;
     }
-    if (g->name_count == g->name_cap) {
-        const size_t cap = g->name_cap ? 2 * g->name_cap : 16; /* at most GLOBAL_NAMES_MAX */
-        struct name *names = must_calloc(cap, sizeof *names);
-        if (g->name_count > 0)
-            memcpy(names, g->names, g->name_count * sizeof *names);
-        free(g->names);
-        g->names = names;
-        g->name_cap = cap;
-    }
-    watch(g, &n);
-    memmove(&g->names[at + 1], &g->names[at], (g->name_count - at) * sizeof n);
+    watch(g, n);
+    name_room(g);
+    memmove(&g->names[at + 1], &g->names[at], (g->name_count - at) * sizeof *g->names);
     g->names[at] = n;
     g->name_count++;
 }
@@ -117,14 +125,14 @@ bool global_whereis(const struct global *g, mesh_term name, mesh_term *pid)
     size_t at;
     if (!search(g, name, &at))
         return false;
-    *pid = g->names[at].pid;
+    *pid = g->names[at]->pid;
     return true;
 }
 
 bool name_of_pid(const struct global *g, mesh_term pid)
 {
     for (size_t i = 0; i < g->name_count; i++)
-        if (mesh_term_equal(g->names[i].pid, pid))
+        if (mesh_term_equal(g->names[i]->pid, pid))
             return true;
     return false;
 }
@@ -132,7 +140,7 @@ bool name_of_pid(const struct global *g, mesh_term pid)
 bool name_monitor_down(struct global *g, uint64_t ref)
 {
     for (size_t i = 0; i < g->name_count; i++)
-        if (ref != 0 && g->names[i].monitor == ref) {
+        if (ref != 0 && g->names[i]->monitor == ref) {
             take(g, i, false);
             return true;
         }
@@ -141,16 +149,15 @@ bool name_monitor_down(struct global *g, uint64_t ref)
 
 static bool is_of_node(const struct name *n, mesh_bytes node)
 {
-    const mesh_bytes name = service_node(n->pid);
-    return name.len == node.len && memcmp(name.data, node.data, name.len) == 0;
+    return service_same(service_node(n->pid), node);
 }
 
 void name_node_down(struct global *g, mesh_bytes node)
 {
     size_t left = 0;
     for (size_t i = 0; i < g->name_count; i++) {
-        if (is_of_node(&g->names[i], node))
-            release(&g->names[i]);
+        if (is_of_node(g->names[i], node))
+            release(g->names[i]);
         else
             g->names[left++] = g->names[i];
     }
@@ -162,8 +169,8 @@ void global_process_gone(struct global *g, uint64_t number)
     uint64_t own;
     size_t left = 0;
     for (size_t i = 0; i < g->name_count; i++) {
-        if (service_is_own(g->service, g->names[i].pid, &own) && own == number)
-            release(&g->names[i]);
+        if (service_is_own(g->service, g->names[i]->pid, &own) && own == number)
+            release(g->names[i]);
         else
             g->names[left++] = g->names[i];
     }
@@ -195,7 +202,7 @@ int names_put(const struct global *g, mesh_buf *out)
 {
     int error = mesh_put_list(out, (uint32_t)g->name_count);
     for (size_t i = 0; i < g->name_count && !error; i++) {
-        const struct name *n = &g->names[i];
+        const struct name *n = g->names[i];
         error = mesh_put_tuple(out, 3);
         if (!error)
             error = mesh_put_term(out, n->name);
@@ -210,7 +217,7 @@ int names_put(const struct global *g, mesh_buf *out)
 void names_fini(struct global *g)
 {
     for (size_t i = 0; i < g->name_count; i++)
-        release(&g->names[i]);
+        release(g->names[i]);
     free(g->names);
 }
 
@@ -310,8 +317,8 @@ static void tell_process(struct global *g, enum control_kind kind, mesh_term pid
 void name_node_up(struct global *g, struct peer_state *p)
 {
     for (size_t i = 0; i < g->name_count; i++)
-        if (g->names[i].monitor == 0 && is_of_node(&g->names[i], mesh_str(p->name)))
-            g->names[i].monitor = monitor_put(g, g->names[i].pid);
+        if (g->names[i]->monitor == 0 && is_of_node(g->names[i], mesh_str(p->name)))
+            g->names[i]->monitor = monitor_put(g, g->names[i]->pid);
     for (const struct owed *owed = p->owed; owed; owed = owed->next)
         send_signal(g, owed->kind, owed->pid, owed->message);
     names_forget_owed(p);
@@ -405,7 +412,7 @@ static bool compare_one(struct global *g, struct peer_state *p, mesh_term name, 
         op_insert(&p->ops, name, pid, method);
         return true;
     }
-    const struct name *ours = &g->names[at];
+    const struct name *ours = g->names[at];
     if (mesh_term_equal(ours->pid, pid) || compare_bytes(service_self(g->service), mesh_str(p->name)) > 0)
         return true; /* the same, or his to resolve */
     if (!global_is_self(g, service_node(ours->pid))) {
@@ -460,7 +467,7 @@ bool names_clash_answered(struct global *g, struct peer_state *p, mesh_term winn
     if (current(p, &r, &name, &pid, &method)) {
         p->names_at = (size_t)(r.at - p->names.data);
         if (search(g, name, &at))
-            settle(p, name, pid, method, &g->names[at], winner);
+            settle(p, name, pid, method, g->names[at], winner);
         else
             op_insert(&p->ops, name, pid, method); /* ours has died meanwhile */
     }

@@ -320,12 +320,13 @@ bool session_info(struct global *g, struct peer_state *p, mesh_term message)
 /* Whether an answer was for the locker or for a comparison of names. */
 bool session_answered(struct global *g, struct peer_state *p, uint64_t ref, mesh_term value)
 {
+    const mesh_bytes node = mesh_str(p->name);
     if (ref == 0)
         return false;
-    if (locker_answered(g, mesh_str(p->name), ref, value))
+    if (locker_answered(g, node, ref, value))
         return true;
     for (struct peer_state *q = g->peers; q; q = q->next)
-        if (q->clash_ref == ref && strcmp(q->clash_node, p->name) == 0) {
+        if (q->clash_ref == ref && name_equals(q->clash_node, node)) {
             if (names_clash_answered(g, q, value))
                 compared(g, q);
             locker_look(g);

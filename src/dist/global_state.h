@@ -118,7 +118,7 @@ struct global {
     struct whereis *whereis;
     uint32_t whereis_count;
 
-    struct name *names; /* sorted */
+    struct name **names; /* sorted */
     size_t name_count, name_cap;
 
     struct peer_state *locking; /* whom the locker is busy with; NULL when idle */
@@ -135,7 +135,7 @@ struct global {
 
 static inline bool name_equals(const char *name, mesh_bytes bytes)
 {
-    return bytes.len > 0 && strlen(name) == bytes.len && memcmp(name, bytes.data, bytes.len) == 0;
+    return service_same(mesh_str(name), bytes);
 }
 
 /* global.c */

@@ -42,6 +42,11 @@ static inline mesh_bytes service_self(const struct service *s)
     return mesh_str(s->self);
 }
 
+static inline bool service_same(mesh_bytes a, mesh_bytes b)
+{
+    return a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
+}
+
 /* The pid of this node with that number, and appending it. */
 mesh_pid service_pid(const struct service *s, uint64_t number);
 int service_put_pid(const struct service *s, mesh_buf *buf, uint64_t number);

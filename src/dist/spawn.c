@@ -155,8 +155,8 @@ static const struct spawn_function *find(const struct spawn *spawn, const struct
 {
     for (size_t i = 0; i < spawn->count; i++) {
         const struct spawn_function *f = &spawn->functions[i];
-        if (f->arity == job->arity && spawn_same(mesh_str(f->function), job->function) &&
-            spawn_same(mesh_str(f->module), job->module))
+        if (f->arity == job->arity && service_same(mesh_str(f->function), job->function) &&
+            service_same(mesh_str(f->module), job->module))
             return f;
     }
     return NULL;
@@ -209,7 +209,7 @@ static bool is_harmless(mesh_term option)
     if (mesh_match(option, "{~a, _}", &name) != MESH_OK)
         return false;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (spawn_same(name, mesh_str(names[i])))
+        if (service_same(name, mesh_str(names[i])))
             return true;
     return false;
 }
@@ -261,8 +261,8 @@ static void refuse(struct spawn *spawn, mesh_bytes peer, const struct control *r
 
 static bool is_function(const struct control *request, const char *module, const char *function, uint32_t arity)
 {
-    return request->arity == arity && spawn_same(request->module, mesh_str(module)) &&
-           spawn_same(request->function, mesh_str(function));
+    return request->arity == arity && service_same(request->module, mesh_str(module)) &&
+           service_same(request->function, mesh_str(function));
 }
 
 /* What is to be run: the function itself, or the one that erpc is to apply. */

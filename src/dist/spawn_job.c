@@ -44,7 +44,7 @@ struct spawn_job *job_find(const struct spawn *spawn, uint64_t token)
 static struct spawn_peer *peer_find(const struct spawn *spawn, mesh_bytes name)
 {
     for (struct spawn_peer *p = spawn->peers; p; p = p->next)
-        if (spawn_same(mesh_str(p->name), name))
+        if (service_same(mesh_str(p->name), name))
             return p;
     return NULL;
 }
@@ -148,7 +148,7 @@ void spawn_peer_down(struct spawn *spawn, mesh_bytes peer)
 {
     for (struct spawn_peer **at = &spawn->peers; *at; at = &(*at)->next) {
         struct spawn_peer *p = *at;
-        if (spawn_same(mesh_str(p->name), peer)) {
+        if (service_same(mesh_str(p->name), peer)) {
             *at = p->next;
             drop_all(spawn, p);
             return;

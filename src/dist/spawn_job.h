@@ -31,11 +31,6 @@ struct spawn_job {
     char *names;    /* of one that is kept: module and function */
 };
 
-static inline bool spawn_same(mesh_bytes a, mesh_bytes b)
-{
-    return a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
-}
-
 /* A token for the next call: an unused place, and a number that the place has not had lately. */
 uint64_t job_token(struct spawn *spawn);
 

@@ -185,8 +185,7 @@ static bool deliver(struct system *sys, mesh_bytes peer, const struct control *c
 static void on_unlink(struct system *sys, mesh_bytes peer, const struct control *c, unsigned which)
 {
     const struct control ack = {.kind = CONTROL_UNLINK_ACK, .id = c->id, .from = c->to, .to = c->from};
-    const mesh_bytes node = service_node(c->to), self = service_self(&sys->service);
-    if (node.len != self.len || memcmp(node.data, self.data, self.len) != 0) {
+    if (!service_same(service_node(c->to), service_self(&sys->service))) {
         drop(sys); /* nobody can answer for a process of another node */
         return;
     }

@@ -77,7 +77,7 @@ void system_peer_up(struct system *sys, mesh_bytes peer, bool visible, uint64_t 
 void system_peer_down(struct system *sys, mesh_bytes peer, uint64_t now_ms);
 
 /* A control message of a peer that is up, as control_read gave it. */
-void system_message(struct system *sys, mesh_bytes peer, const struct control *message, uint64_t now_ms);
+void system_message(struct system *sys, mesh_bytes peer, const struct control *c, uint64_t now_ms);
 
 /* Time has gone on: every 100 ms or so. */
 void system_tick(struct system *sys, uint64_t now_ms);

@@ -552,6 +552,47 @@ static void whereis_waits_for_the_lock(void **state)
     pair_stop(&p);
 }
 
+static void tables_are_bounded(void **state)
+{
+    struct pair p;
+    mesh_buf m, ops, pid, op, ref;
+    (void)state;
+    pair_start(&p);
+    mesh_buf_init(&m);
+    mesh_buf_init(&ops);
+    mesh_buf_init(&op);
+    fabric_pid(p.him, 9, &pid);
+    assert_int_equal(mesh_put_list(&ops, GLOBAL_NAMES_MAX + 6), MESH_OK);
+    for (int i = 0; i < GLOBAL_NAMES_MAX + 6; i++) {
+        assert_int_equal(mesh_build(&op, "{:insert, {~i, ~t, :method}}", i * 7919 % 16411, mesh_buf_term(&pid)),
+                         MESH_OK);
+        assert_int_equal(mesh_put_term(&ops, mesh_buf_term(&op)), MESH_OK);
+    }
+    assert_int_equal(mesh_put_empty(&ops), MESH_OK);
+    cast(&p, mesh_build(&m, "{:new_nodes, :\"a@h\", ~t, [], [], []}", mesh_buf_term(&ops)), &m);
+    assert_int_equal(counts(&p.f, p.us).names, GLOBAL_NAMES_MAX);
+    assert_int_equal(counts(&p.f, p.us).refused, 6);
+    mesh_buf_fini(&ops);
+    mesh_buf_fini(&op);
+    mesh_buf_fini(&pid);
+
+    fabric_ref(p.him, 1, &ref);
+    for (uint64_t i = 0; i <= GLOBAL_HOLDERS_MAX; i++) { /* one requester, many processes */
+        fabric_forget_all(p.him);
+        mesh_buf_init(&m);
+        fabric_say(&p.f, p.script, p.us, "global_name_server",
+                   mesh_build(&m, "{:\"$gen_call\", {~t, ~t}, {:set_lock, {:r, :me}}}",
+                              fabric_pid(p.him, 100 + i, &pid), mesh_buf_term(&ref)),
+                   &m);
+        if (i < GLOBAL_HOLDERS_MAX)
+            heard(&p, "monitor");
+        answered(&p, i < GLOBAL_HOLDERS_MAX ? "true" : "false");
+        mesh_buf_fini(&pid);
+    }
+    mesh_buf_fini(&ref);
+    pair_stop(&p);
+}
+
 /* A process of this node that has ended, or is of an earlier incarnation, gets no name. */
 static void the_dead_have_no_names(void **state)
 {
@@ -701,6 +742,7 @@ int main(void)
         cmocka_unit_test(sessions_out_of_step_restart),
         cmocka_unit_test(locks_end_with_their_process),
         cmocka_unit_test(whereis_waits_for_the_lock),
+        cmocka_unit_test(tables_are_bounded),
         cmocka_unit_test(the_dead_have_no_names),
         cmocka_unit_test(methods_of_otp_are_known),
         cmocka_unit_test(nonsense_is_dropped),
