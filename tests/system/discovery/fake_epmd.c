@@ -1,4 +1,5 @@
 /* One block for each connection, freed when it has closed. */
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -95,6 +96,7 @@ void fake_epmd_open(struct fake_epmd *epmd, uv_loop_t *loop, enum fake_epmd_mode
 {
     struct sockaddr_in address;
     int len = sizeof address;
+    signal(SIGPIPE, SIG_IGN); /* libuv's writes raise it: who has asked may close before the end */
     memset(epmd, 0, sizeof *epmd);
     epmd->mode = mode;
     epmd->answer = answer;

@@ -43,7 +43,7 @@ static uint64_t bytes_in(void)
 /* Waits for more ticks than fit into the time after which silence ends a link. */
 static void hear_ticks(void)
 {
-    const uint64_t enough = bytes_in() + TICKS * TICK_BYTES, until = party_now_ms() + BEAM_DEADLINE_MS;
+    const uint64_t enough = bytes_in() + (uint64_t)TICKS * TICK_BYTES, until = party_now_ms() + BEAM_DEADLINE_MS;
     while (bytes_in() < enough) {
         assert_true(party_now_ms() < until);
         poll(NULL, 0, 10);
