@@ -126,10 +126,35 @@ static void a_beam_of_another_cookie_is_refused(void **state)
     party_stop(&us);
 }
 
+/* Registered at Erlang's own epmd, which dies and comes back. */
+static void their_epmd_may_die(void **state)
+{
+    (void)state;
+    if (!beam_installed())
+        skip();
+    const uint16_t port = party_port();
+    const struct net_options o = {.epmd_port = port, .listen = "127.0.0.1", .no_epmd_server = true};
+    pid_t epmd = beam_start_epmd(port);
+    party_start(&us, US, &o);
+    struct party again;
+    assert_int_equal(party_try(&again, US, &o), MESH_EEXISTS);
+    beam_end(epmd);
+    epmd = beam_start_epmd(port);
+    party_await(&us, &us.registered_again, 1);
+    beam_start(&them, "-name", THEM, "mesh", port);
+    tell("net_kernel:connect_node('" US "')", "true");
+    party_await(&us, &us.ups, 1);
+    beam_stop(&them);
+    party_await(&us, &us.downs, 1);
+    party_stop(&us);
+    beam_end(epmd);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_beam_comes_and_goes),
+        cmocka_unit_test(their_epmd_may_die),
         cmocka_unit_test(a_beam_of_another_cookie_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
