@@ -218,6 +218,14 @@ mesh_bytes cluster_holder(const struct cluster *c, mesh_bytes capability, uint32
 bool cluster_peer(const struct cluster *c, mesh_bytes name, uint16_t *peer);
 mesh_bytes cluster_name(const struct cluster *c, uint16_t peer);
 
+/* Whether a process of this shard may still be inside a handler at another node: then each start in it has to be asked
+ * for by cluster_route. Else CLUSTER_HOLD is enough. */
+bool cluster_asks(const struct cluster *c, mesh_bytes capability, uint32_t shard);
+
+/* The capabilities that some node has, one by one, in no order: index from 0 on until *exists is false. No bytes: this
+ * one is nobody's any more. */
+mesh_bytes cluster_capability_name(const struct cluster *c, uint32_t index, bool *exists);
+
 /* Whether the peer's hello has come: from here on both count each other as linked. */
 bool cluster_met(const struct cluster *c, uint16_t peer);
 

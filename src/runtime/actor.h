@@ -24,8 +24,6 @@
 #include "runtime/table.h"
 
 struct runtime;
-struct release;
-
 /* A registered module: a copy of what the user gave. */
 struct module {
     mesh_module ops; /* name is our copy */
@@ -37,11 +35,11 @@ struct module {
 struct row {
     struct spin lock; /* everything below; taken inside a stripe's lock */
     bool held;        /* processes may be started */
+    bool asks;        /* … each after the layer above was asked: some may still be inside a handler elsewhere */
     uint32_t count;   /* live processes */
     uint32_t capacity;
     struct actor **actors;   /* in no order; actor->place says where */
     uint64_t epoch;          /* of the hold */
-    struct release *release; /* under way */
 };
 
 /* A capability that this node has or had. */
@@ -64,6 +62,8 @@ struct class
     uint32_t index;
     uint32_t max_mailbox;
     uint32_t idle_timeout_ms; /* MESH_NEVER: never */
+    bool foreign;             /* this node lacks the module or the capability: other nodes may have both */
+    _Atomic uint32_t known;   /* … as of runtime->known */
     struct class *next;
 };
 

@@ -315,6 +315,7 @@ static int make(struct runtime *rt, struct worker *w, const mesh_request *reques
                 struct route *r)
 {
     r->direct = direct;
+    r->permit = 0;
     r->id = request->id;
     r->init_arg = request->init_arg;
     int rc = runtime_class(rt, w, request->module, request->capability, &r->class);
@@ -348,11 +349,60 @@ static int refused(struct runtime *rt, struct worker *w, const struct class *cla
     return rc;
 }
 
+/* ---- Answers of other nodes ---- */
+
+struct block *call_place(mesh_bytes node, uint32_t creation)
+{
+    mesh_pid pid;
+    size_t len = node.len < sizeof pid.node ? node.len : sizeof pid.node - 1;
+    struct block *place = block_create(sizeof creation + len + 1);
+    if (place == NULL)
+        return NULL;
+    memcpy(place->bytes, &creation, sizeof creation);
+    memcpy(place->bytes + sizeof creation, node.data, len);
+    place->bytes[sizeof creation + len] = '\0';
+    return place;
+}
+
+void call_pid_elsewhere(const struct message *m, mesh_pid *pid)
+{
+    const struct block *place = m->init_arg.block;
+    *pid = (mesh_pid){.number = m->pid};
+    memcpy(&pid->creation, place->bytes, sizeof pid->creation);
+    memcpy(pid->node, place->bytes + sizeof pid->creation, place->len - sizeof pid->creation);
+}
+
+void call_end(struct runtime *rt, struct worker *w, struct message *m, int error, mesh_term value, uint64_t number,
+              struct block *place)
+{
+    bool owed = false;
+    if (m->kind != MESSAGE_CALL || !close_ticket(m, open_value(m), &owed)) {
+        if (place != NULL)
+            block_release(place);
+        message_unref(rt, w, m);
+        return;
+    }
+    struct payload reply = {.data = value.data, .len = value.len};
+    if (value.len > MESSAGE_INLINE && payload_set_slow(&reply, value) != MESH_OK && error == MESH_OK)
+        error = MESH_ENOMEM;
+    if (place != NULL) {
+        payload_drop(&m->init_arg);
+        m->init_arg.block = place;
+        m->kind = MESSAGE_ANSWERED;
+        m->pid = error == MESH_OK ? number : 0;
+    }
+    answer(rt, w, m, error, &reply, owed);
+    message_unref(rt, w, m);
+}
+
 static void fill(struct runtime *rt, struct message *m, mesh_result *result)
 {
     result->value = payload_term(&m->reply);
     result->held = m;
-    runtime_pid(rt, m->error == MESH_OK ? m->pid : 0, &result->pid);
+    if (__builtin_expect(m->kind == MESSAGE_ANSWERED, 0))
+        call_pid_elsewhere(m, &result->pid);
+    else
+        runtime_pid(rt, m->error == MESH_OK ? m->pid : 0, &result->pid);
 }
 
 static void fill_nothing(mesh_result *result)
@@ -726,6 +776,77 @@ int call_async(struct runtime *rt, const mesh_request *request, mesh_done_fn don
     }
     if (w != NULL)
         worker_leave(w);
+    return rc;
+}
+
+/* ---- Messages of other nodes ---- */
+
+static int set_served(struct message *m, const struct served *s)
+{
+    m->class_index = s->class->index;
+    m->deadline_ns = s->deadline_ns;
+    int rc = s->payload.data != NULL ? payload_set(&m->body, m->inline_body, s->payload) : MESH_OK;
+    if (rc != MESH_OK || s->chain_count == 0)
+        return rc;
+    m->chain = &m->first;
+    if (s->chain_count > 1)
+        m->chain = malloc(s->chain_count * sizeof *m->chain);
+    if (m->chain == NULL)
+        return MESH_ENOMEM;
+    memcpy(m->chain, s->chain, s->chain_count * sizeof *m->chain);
+    m->chain_count = (uint8_t)s->chain_count;
+    return MESH_OK;
+}
+
+/* The outcome goes to a function on some worker, as that of call_async. */
+static void serve_waiting(struct runtime *rt, struct worker *w, struct message *m, const struct served *s)
+{
+    uint32_t turn = atomic_fetch_add_explicit(&rt->next, w == NULL, memory_order_relaxed);
+    m->waiter = WAITER_DONE;
+    m->home = w != NULL ? w : &rt->workers[turn % rt->worker_count];
+    m->done = s->done;
+    m->done_context = s->context;
+    m->since_ns = w != NULL ? w->now_ns : clock_now_ns();
+    atomic_store_explicit(&m->refs, w != NULL ? 2 : 3, memory_order_relaxed);
+    open_ticket(m);
+    atomic_fetch_add_explicit(&rt->async, 1, memory_order_relaxed);
+    if (w != NULL)
+        arm(w, m);
+}
+
+static void stop_waiting(struct runtime *rt, struct worker *w, struct message *m)
+{
+    if (w != NULL)
+        wheel_remove(&w->deadlines, &m->deadline.timer);
+    atomic_fetch_sub_explicit(&rt->async, 1, memory_order_release);
+}
+
+int call_serve(struct runtime *rt, struct worker *w, const struct served *s)
+{
+    if (atomic_load_explicit(&rt->stopping, memory_order_relaxed))
+        return MESH_ESTOPPING;
+    struct route r = {.class = s->class, .id = s->id, .init_arg = s->init_arg, .permit = s->permit};
+    route_prepare(rt, w, &r);
+    struct message *m = r.message = message_get(&rt->messages, w != NULL ? &w->messages : NULL);
+    if (m == NULL)
+        return MESH_ENOMEM;
+    m->kind = s->done != NULL ? MESSAGE_CALL : MESSAGE_CAST;
+    int rc = set_served(m, s);
+    if (rc == MESH_OK && s->done != NULL)
+        serve_waiting(rt, w, m, s);
+    bool waits = rc == MESH_OK && s->done != NULL;
+    if (rc == MESH_OK)
+        rc = route_to_id(rt, w, &r);
+    if (rc == MESH_OK && waits && w == NULL) {
+        m->arm.deliver = arm_delivered;
+        worker_post(m->home, &m->arm);
+    } else if (rc != MESH_OK) {
+        if (waits)
+            stop_waiting(rt, w, m);
+        if (rc != MESH_EMOVED)
+            refused(rt, w, s->class, rc);
+        unmake(rt, w, m);
+    }
     return rc;
 }
 

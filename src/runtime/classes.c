@@ -51,6 +51,7 @@ static void add_module(struct runtime *rt, const mesh_module *module)
     m->index = rt->module_count++;
     m->next = rt->modules;
     rt->modules = m;
+    atomic_fetch_add_explicit(&rt->known, 1, memory_order_release);
 }
 
 /* Whether the name of modules[at] has another definition, in the runtime or before it in the list. */
@@ -92,6 +93,7 @@ int runtime_add_capability(struct runtime *rt, const char *name, uint32_t shards
     c->index = rt->capability_count++;
     c->next = rt->capabilities;
     rt->capabilities = c;
+    atomic_fetch_add_explicit(&rt->known, 1, memory_order_release);
     pthread_mutex_unlock(&rt->lock);
     *capability = c;
     return MESH_OK;
@@ -109,10 +111,10 @@ static bool is_class(const struct class *c, const char *module, const char *capa
     return strcmp(c->module->ops.name, module) == 0 && strcmp(c->capability->name, capability) == 0;
 }
 
-static struct class *find(struct runtime *rt, uint64_t hash, const char *module, const char *capability)
+static struct class *find(_Atomic(struct class *) *buckets, uint64_t hash, const char *module, const char *capability)
 {
-    /* Acquire: pairs with the release in make. */
-    struct class *c = atomic_load_explicit(&rt->buckets[hash % CLASS_BUCKETS], memory_order_acquire);
+    /* Acquire: pairs with the release in add. */
+    struct class *c = atomic_load_explicit(&buckets[hash % CLASS_BUCKETS], memory_order_acquire);
     while (c != NULL && !is_class(c, module, capability))
         c = c->next;
     return c;
@@ -134,6 +136,29 @@ static void set_limits(struct runtime *rt, struct class *c)
     atomic_store_explicit(&rt->passivates, true, memory_order_relaxed);
 }
 
+/* runtime->lock held. A class of these, which the buckets do not have; NULL: there are as many as may be. */
+static struct class *add(struct runtime *rt, _Atomic(struct class *) *buckets, uint64_t hash, const struct module *m,
+                         struct capability *cap)
+{
+    uint32_t index = atomic_load_explicit(&rt->class_count, memory_order_relaxed);
+    if (index == CLASSES_MAX)
+        return NULL;
+    struct class *c = must_calloc(1, sizeof *c);
+    c->capability = cap;
+    c->module = m;
+    c->index = index;
+    c->salt = hash;
+    c->foreign = buckets == rt->foreign;
+    class_lay_out(c);
+    if (!c->foreign)
+        set_limits(rt, c);
+    c->next = atomic_load_explicit(&buckets[hash % CLASS_BUCKETS], memory_order_relaxed);
+    rt->class_by_index[c->index] = c;
+    atomic_store_explicit(&rt->class_count, c->index + 1, memory_order_release);
+    atomic_store_explicit(&buckets[hash % CLASS_BUCKETS], c, memory_order_release);
+    return c;
+}
+
 static int make(struct runtime *rt, uint64_t hash, const char *module, const char *capability, struct class **class)
 {
     const struct module *m = runtime_module(rt, module);
@@ -142,27 +167,76 @@ static int make(struct runtime *rt, uint64_t hash, const char *module, const cha
         return MESH_ENOMODULE;
     if (cap == NULL)
         return MESH_ENOCAPABILITY;
-    int rc = MESH_OK;
     pthread_mutex_lock(&rt->lock);
-    struct class *c = find(rt, hash, module, capability);
-    if (c == NULL && atomic_load_explicit(&rt->class_count, memory_order_relaxed) == CLASSES_MAX) {
-        rc = MESH_ELIMIT;
-    } else if (c == NULL) {
-        c = must_calloc(1, sizeof *c);
-        c->capability = cap;
-        c->module = m;
-        c->index = atomic_load_explicit(&rt->class_count, memory_order_relaxed);
-        c->salt = hash;
-        class_lay_out(c);
-        set_limits(rt, c);
-        c->next = atomic_load_explicit(&rt->buckets[hash % CLASS_BUCKETS], memory_order_relaxed);
-        rt->class_by_index[c->index] = c;
-        atomic_store_explicit(&rt->class_count, c->index + 1, memory_order_release);
-        atomic_store_explicit(&rt->buckets[hash % CLASS_BUCKETS], c, memory_order_release);
-    }
+    struct class *c = find(rt->buckets, hash, module, capability);
+    if (c == NULL)
+        c = add(rt, rt->buckets, hash, m, cap);
     pthread_mutex_unlock(&rt->lock);
     *class = c;
-    return rc;
+    return c != NULL ? MESH_OK : MESH_ELIMIT;
+}
+
+/* ---- Foreign classes ----
+ *
+ * What a program calls on other nodes, this node need not have. Such a class stands for the pair of names, for the
+ * counters and for mesh_waiting, until both are here; then a class of the ordinary kind takes its place. */
+
+static bool may_be_name(const char *name)
+{
+    size_t len = strnlen(name, MESH_NAME_SIZE);
+    return len > 0 && len < MESH_NAME_SIZE;
+}
+
+static struct class *make_foreign(struct runtime *rt, uint64_t hash, const char *module, const char *capability,
+                                  uint32_t known)
+{
+    const struct module *m = runtime_module(rt, module);
+    struct capability *cap = runtime_capability(rt, capability);
+    pthread_mutex_lock(&rt->lock);
+    struct class *c = find(rt->foreign, hash, module, capability);
+    if (c == NULL && atomic_load_explicit(&rt->class_count, memory_order_relaxed) < CLASSES_MAX) {
+        struct module *own_module = m == NULL ? must_calloc(1, sizeof *own_module) : NULL;
+        struct capability *own_cap = cap == NULL ? must_calloc(1, sizeof *own_cap) : NULL;
+        if (own_module != NULL) {
+            own_module->ops.name = must_copy(module, strlen(module));
+            own_module->next = rt->foreign_modules;
+            rt->foreign_modules = own_module;
+        }
+        if (own_cap != NULL) {
+            own_cap->name = must_copy(capability, strlen(capability));
+            own_cap->next = rt->foreign_capabilities;
+            rt->foreign_capabilities = own_cap;
+        }
+        c = add(rt, rt->foreign, hash, m != NULL ? m : own_module, cap != NULL ? cap : own_cap);
+    }
+    if (c != NULL)
+        atomic_store_explicit(&c->known, known, memory_order_relaxed);
+    pthread_mutex_unlock(&rt->lock);
+    return c;
+}
+
+static int find_or_make(struct runtime *rt, uint64_t hash, const char *module, const char *capability,
+                        struct class **class)
+{
+    uint32_t known = atomic_load_explicit(&rt->known, memory_order_acquire);
+    struct class *c = find(rt->foreign, hash, module, capability);
+    if (c != NULL && atomic_load_explicit(&c->known, memory_order_relaxed) == known) {
+        *class = c;
+        return MESH_OK;
+    }
+    int rc = make(rt, hash, module, capability, class);
+    bool lacks = rc == MESH_ENOMODULE || rc == MESH_ENOCAPABILITY;
+    if (!lacks || rt->elsewhere.take == NULL || !may_be_name(module) || !may_be_name(capability))
+        return rc;
+    *class = make_foreign(rt, hash, module, capability, known);
+    return *class != NULL ? MESH_OK : MESH_ELIMIT;
+}
+
+int runtime_class_here(struct runtime *rt, const char *module, const char *capability, struct class **class)
+{
+    uint64_t hash = hash_names(rt, module, capability);
+    *class = find(rt->buckets, hash, module, capability);
+    return *class != NULL ? MESH_OK : make(rt, hash, module, capability, class);
 }
 
 int runtime_class(struct runtime *rt, struct worker *w, const char *module, const char *capability,
@@ -179,10 +253,10 @@ int runtime_class(struct runtime *rt, struct worker *w, const char *module, cons
         }
     }
     uint64_t hash = hash_names(rt, module, capability);
-    *class = find(rt, hash, module, capability);
+    *class = find(rt->buckets, hash, module, capability);
     if (*class == NULL) {
-        int rc = make(rt, hash, module, capability, class);
-        if (rc != MESH_OK)
+        int rc = find_or_make(rt, hash, module, capability, class);
+        if (rc != MESH_OK || (*class)->foreign)
             return rc;
     }
     if (cached != NULL)
@@ -190,23 +264,35 @@ int runtime_class(struct runtime *rt, struct worker *w, const char *module, cons
     return MESH_OK;
 }
 
-void classes_fini(struct runtime *rt)
+static void free_modules(struct module *m)
 {
-    for (uint32_t i = 0; i < atomic_load_explicit(&rt->class_count, memory_order_relaxed); i++)
-        free(rt->class_by_index[i]);
-    while (rt->modules != NULL) {
-        struct module *m = rt->modules;
-        rt->modules = m->next;
+    while (m != NULL) {
+        struct module *next = m->next;
         free((char *)m->ops.name);
         free(m);
+        m = next;
     }
-    while (rt->capabilities != NULL) {
-        struct capability *c = rt->capabilities;
-        rt->capabilities = c->next;
+}
+
+static void free_capabilities(struct runtime *rt, struct capability *c)
+{
+    while (c != NULL) {
+        struct capability *next = c->next;
         for (uint32_t i = 0; i < c->shards; i++)
             slab_array_put(&rt->arrays, c->rows[i].actors, c->rows[i].capacity * sizeof *c->rows[i].actors);
         free(c->rows);
         free(c->name);
         free(c);
+        c = next;
     }
+}
+
+void classes_fini(struct runtime *rt)
+{
+    for (uint32_t i = 0; i < atomic_load_explicit(&rt->class_count, memory_order_relaxed); i++)
+        free(rt->class_by_index[i]);
+    free_modules(rt->modules);
+    free_modules(rt->foreign_modules);
+    free_capabilities(rt, rt->capabilities);
+    free_capabilities(rt, rt->foreign_capabilities);
 }

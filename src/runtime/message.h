@@ -51,6 +51,7 @@ enum message_kind {
     MESSAGE_PASSIVATE, /* end if nothing else is waiting */
     MESSAGE_RELEASE,   /* end, snapshot to the shard's release */
     MESSAGE_SHUTDOWN,  /* end with :shutdown: the node stops or the capability goes */
+    MESSAGE_ANSWERED,  /* was a call, which another node has answered: init_arg.block notes that node (call_place) */
 };
 
 /* How the answer of a call reaches its caller. */

@@ -3,8 +3,10 @@
  * A process that ends while messages wait for its id is not taken out of the table: the same entry begins a new life,
  * with a new pid, at the next message. So the order of one sender's messages holds across a stop, and no message to
  * an id is lost because it came a moment too late. What was sent to the old pid dies with it. */
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/alloc.h"
 #include "runtime/bonds.h"
 #include "runtime/runtime.h"
 #include "runtime/stats.h"
@@ -16,7 +18,7 @@ struct ending {
     mesh_term reason;        /* for terminate, monitors, links */
     bool started;            /* terminate runs only then */
     bool save;               /* take a snapshot */
-    struct message *release; /* the MESSAGE_RELEASE that asked, or NULL */
+    mesh_buf *kept;          /* gets the snapshot in the store's place, and stays empty if there is none; or NULL */
     struct message *failed;  /* the message that did not succeed, to be refused too, or NULL */
 };
 
@@ -148,6 +150,15 @@ static void notify(struct runtime *rt, struct worker *w, uint64_t to, struct sig
     signal_push(rt, w, to, &signal);
 }
 
+/* A process that was asked to end for a release has: m is the request, which names its id. */
+static void tell_of_end(struct runtime *rt, const struct class *class, const struct message *m, mesh_term snapshot)
+{
+    mesh_store_key key = {.capability = class->capability->name,
+                          .module = class->module->ops.name,
+                          .id = {m->body.data, m->body.len}};
+    release_tell(rt, m->done_context, &key, snapshot);
+}
+
 /* A message that will not be handled: whoever can be told is. */
 __attribute__((noinline)) static void refuse(struct runtime *rt, struct worker *w, const struct class *class,
                                              struct message *m, int error, mesh_term reason)
@@ -166,8 +177,11 @@ __attribute__((noinline)) static void refuse(struct runtime *rt, struct worker *
     case MESSAGE_INFO:
         stats_note(rt, w, class->index, COUNT_DROPPED);
         break;
+    case MESSAGE_RELEASE: /* it has ended otherwise */
+        tell_of_end(rt, class, m, (mesh_term){0});
+        drain_done(m->done_context, false);
+        break;
     case MESSAGE_PASSIVATE:
-    case MESSAGE_RELEASE:
     case MESSAGE_SHUTDOWN:
         drain_done(m->done_context, false);
         break;
@@ -177,37 +191,48 @@ __attribute__((noinline)) static void refuse(struct runtime *rt, struct worker *
     message_unref(rt, w, m);
 }
 
+/* The same for one whose shard is not held here any more: it is to find its process where that goes on. */
+__attribute__((noinline)) static void refuse_or_pass_on(struct runtime *rt, struct worker *w, const struct class *class,
+                                                        struct message *m, const struct ending *e, mesh_bytes id)
+{
+    int error = e->error;
+    if (id.data != NULL && (m->kind == MESSAGE_CALL || m->kind == MESSAGE_CAST) && !m->by_pid) {
+        const struct route r = {.class = (struct class *)class, .id = id, .message = m};
+        error = rt->elsewhere.take(rt->elsewhere.context, w, &r);
+        if (error == MESH_OK)
+            return;
+    }
+    refuse(rt, w, class, m, error, e->reason);
+}
+
 __attribute__((noinline)) static void save(struct runtime *rt, struct worker *w, struct coroutine *c, struct actor *a,
-                                           const struct message *release)
+                                           mesh_buf *kept)
 {
     if (a->class->module->ops.snapshot == NULL)
         return;
-    mesh_buf out;
-    mesh_buf_init(&out);
-    int rc = take_snapshot(w, c, a, &out);
+    mesh_buf own, *out = kept != NULL ? kept : &own;
+    mesh_buf_init(&own);
+    int rc = take_snapshot(w, c, a, out);
     if (rc == MESH_OK)
-        rc = mesh_term_check(out.data, out.len, NULL, NULL);
-    if (rc == MESH_OK && release != NULL) {
-        const struct drain *d = release->done_context;
-        mesh_store_key key = key_of(a);
-        d->snapshot(d->context, &key, mesh_buf_term(&out));
-    } else if (rc == MESH_OK) {
+        rc = mesh_term_check(out->data, out->len, NULL, NULL);
+    if (rc == MESH_OK && kept == NULL) {
         mesh_store_key key = key_of(a);
         struct row *row = actor_row(a);
         spin_lock(&row->lock);
         uint64_t epoch = row->epoch;
         spin_unlock(&row->lock);
         user_begin(c->worker);
-        rc = rt->store.save(rt->store.context, &key, epoch, mesh_buf_term(&out));
+        rc = rt->store.save(rt->store.context, &key, epoch, mesh_buf_term(out));
         after_user(c);
     }
     if (rc != MESH_OK) {
+        mesh_buf_clear(out);
         stats_count(worker_stats(c->worker, a->class->index), COUNT_SAVE_FAILURES);
         uint8_t space[MESSAGE_INLINE];
         log_process(rt, MESH_LOG_ERROR, "the snapshot of a process was not saved", a,
                     atom_term(mesh_error_name(rc), space));
     }
-    mesh_buf_fini(&out);
+    mesh_buf_fini(&own);
 }
 
 /* Tells everyone who is bound to a process that it ended. */
@@ -270,7 +295,7 @@ __attribute__((noinline)) static bool end(struct runtime *rt, struct worker *w, 
     const mesh_module *ops = &class->module->ops;
     c->self.ending = true;
     if (e->save)
-        save(rt, w, c, a, e->release);
+        save(rt, w, c, a, e->kept);
     w = c->worker;
     if (e->started && ops->terminate != NULL) {
         c->current = NULL;
@@ -283,14 +308,18 @@ __attribute__((noinline)) static bool end(struct runtime *rt, struct worker *w, 
     call_pay_debts(rt, w, a);
     tell(rt, w, a, e->reason);
     stats_count(worker_stats(w, class->index), e->counter);
+    mesh_bytes id = {NULL, a->id_len};
+    if (e->error == MESH_EMOVED && rt->elsewhere.take != NULL)
+        id.data = must_copy(actor_id(a), a->id_len); /* a is gone when it is needed */
     bool gone = route_remove(rt, w, a);
     if (e->failed != NULL)
-        refuse(rt, w, class, e->failed, e->error, e->reason);
+        refuse_or_pass_on(rt, w, class, e->failed, e, id);
     while (refused != NULL) {
         struct message *m = refused;
         refused = (struct message *)m->post.next;
-        refuse(rt, w, class, m, e->error, e->reason);
+        refuse_or_pass_on(rt, w, class, m, e, id);
     }
+    free((void *)id.data);
     payload_drop(&c->self.reason);
     c->self.stop = c->self.checkpoint = c->self.ending = false;
     return gone;
@@ -359,15 +388,22 @@ static bool passivate(struct runtime *rt, struct worker *w, struct coroutine *c,
     return !gone;
 }
 
-static bool release(struct runtime *rt, struct worker *w, struct coroutine *c, struct actor *a, struct message *m)
+__attribute__((noinline)) static bool release(struct runtime *rt, struct worker *w, struct coroutine *c,
+                                              struct actor *a, struct message *m)
 {
     uint8_t space[MESSAGE_INLINE];
+    mesh_buf kept;
+    mesh_buf_init(&kept);
+    const struct class *class = a->class;
     bool shutdown = m->kind == MESSAGE_SHUTDOWN;
     struct ending e = {.error = shutdown ? MESH_ESTOPPING : MESH_EMOVED, .counter = COUNT_STOPS, .started = true};
     e.reason = atom_term("shutdown", space);
     e.save = true;
-    e.release = shutdown ? NULL : m;
+    e.kept = shutdown ? NULL : &kept;
     bool gone = end(rt, w, c, a, &e);
+    if (!shutdown) /* only now: the next holder may start it */
+        tell_of_end(rt, class, m, kept.len > 0 ? mesh_buf_term(&kept) : (mesh_term){0});
+    mesh_buf_fini(&kept);
     drain_done(m->done_context, true);
     message_unref(rt, c->worker, m);
     return !gone;

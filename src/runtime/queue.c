@@ -116,7 +116,10 @@ bool queue_take(struct mesh_queue *q, mesh_completion *completion)
     completion->result.held = m;
     completion->result.fault_at = 0;
     completion->result.fault_in_init_arg = false;
-    runtime_pid(q->runtime, m->pid, &completion->result.pid);
+    if (m->init_arg.block != NULL)
+        call_pid_elsewhere(m, &completion->result.pid);
+    else
+        runtime_pid(q->runtime, m->pid, &completion->result.pid);
     if (m->pid == 0)
         completion->result.pid = (mesh_pid){0};
     return true;
@@ -131,6 +134,10 @@ static void arrived(void *context, int error, const mesh_result *result)
     free(arrival);
     m->error = error;
     m->pid = result->pid.number;
+    if (m->pid != 0 && runtime_number(q->runtime, &result->pid) == 0) {
+        m->init_arg.block = call_place(mesh_str(result->pid.node), result->pid.creation);
+        m->pid = m->init_arg.block != NULL ? m->pid : 0;
+    }
     if (payload_set(&m->reply, m->inline_reply, result->value) != MESH_OK && error == MESH_OK)
         m->error = MESH_ENOMEM; /* after another error only the reason is missing */
     m->held_next = NULL;

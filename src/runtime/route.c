@@ -213,12 +213,12 @@ static int row_grow(struct runtime *rt, struct row *row)
 }
 
 /* Row lock inside. */
-static int row_add(struct runtime *rt, struct actor *a)
+static int row_add(struct runtime *rt, struct actor *a, uint64_t permit)
 {
     struct row *row = actor_row(a);
     int rc = MESH_OK;
     spin_lock(&row->lock);
-    if (!row->held)
+    if (!row->held || (row->asks && row->epoch != permit))
         rc = MESH_EMOVED;
     else if (row->count >= rt->options.max_shard)
         rc = MESH_ELIMIT;
@@ -300,7 +300,7 @@ static int enter(struct runtime *rt, struct worker *w, struct table_stripe *stri
 {
     if (!may_live(rt))
         return MESH_ELIMIT;
-    int rc = row_add(rt, a);
+    int rc = row_add(rt, a, r->permit);
     if (rc == MESH_OK) {
         rc = table_insert(&rt->table, stripe, r->hash, &a->entry);
         if (rc != MESH_OK)
@@ -326,11 +326,28 @@ static int enter(struct runtime *rt, struct worker *w, struct table_stripe *stri
     return MESH_OK;
 }
 
+/* Whether a process may start here without asking, as far as one can see; row_add decides. Without this look every
+ * message for another node would make a process first. */
+static bool may_start_here(struct runtime *rt, const struct route *r)
+{
+    if (rt->elsewhere.take == NULL)
+        return true;
+    if (r->class->foreign || (r->permit == 0 && atomic_load_explicit(&rt->asks, memory_order_relaxed)))
+        return false;
+    struct row *row = &r->class->capability->rows[phash2_range(r->id, r->class->capability->shards)];
+    spin_lock(&row->lock);
+    bool may = row->held && (!row->asks || row->epoch == r->permit);
+    spin_unlock(&row->lock);
+    return may;
+}
+
 /* Starts a process that the table does not have: everything that can be refused is, before anything is seen. */
 static int activate(struct runtime *rt, struct worker *w, struct route *r)
 {
     if (atomic_load_explicit(&rt->stopping, memory_order_relaxed))
         return MESH_ESTOPPING;
+    if (!may_start_here(rt, r))
+        return MESH_EMOVED;
     if (backoff_refuses(&rt->backoff, r->class->index, r->id, w != NULL ? w->now_ns : clock_now_ns()))
         return MESH_EBACKOFF;
     int rc = MESH_OK;
@@ -402,6 +419,17 @@ void route_fetch(struct runtime *rt, struct route *r)
         table_prefetch(table_stripe(&rt->table, r->hash), r->hash);
 }
 
+/* Whoever knows other nodes takes the message, or says why not. */
+static int send_elsewhere(struct runtime *rt, struct worker *w, struct route *r)
+{
+    int rc = MESH_OK;
+    if (rt->elsewhere.take == NULL || r->permit != 0)
+        return MESH_EMOVED;
+    if (r->init_arg.data != NULL && r->message->init_arg.data == NULL)
+        rc = payload_set_slow(&r->message->init_arg, r->init_arg);
+    return rc == MESH_OK ? rt->elsewhere.take(rt->elsewhere.context, w, r) : rc;
+}
+
 int route_to_id(struct runtime *rt, struct worker *w, struct route *r)
 {
     if (r->known != NULL) {
@@ -416,8 +444,10 @@ int route_to_id(struct runtime *rt, struct worker *w, struct route *r)
     struct actor *a = (struct actor *)table_find(stripe, r->hash, is_wanted, &want);
     int rc = a != NULL ? hand_over(rt, a, r, &queue) : MESH_OK;
     table_unlock(stripe);
-    if (a == NULL)
-        return activate(rt, w, r);
+    if (a == NULL) {
+        rc = activate(rt, w, r);
+        return rc == MESH_EMOVED ? send_elsewhere(rt, w, r) : rc;
+    }
     if (r->actor != NULL) /* the run right keeps it from leaving */
         hint_note(w, r->hint, a);
     if (queue)

@@ -34,6 +34,19 @@
 
 enum { DEBT_LOCKS = 64, CLASS_BUCKETS = 256 };
 
+struct route;
+
+/* Where messages go whose shard this node does not hold. Set before the first call, by the layer above of a node that
+ * is part of a cluster; take NULL: nowhere, they are refused with MESH_EMOVED.
+ *
+ * take is called without a lock. w: the running worker, entered, or NULL. MESH_OK: r->message is the taker's, as it
+ * would be a process's, and ends by route_to_id, call_end or message_unref; else it is still the caller's. r and what
+ * it points to are the caller's. */
+struct elsewhere {
+    void *context;
+    int (*take)(void *context, struct worker *w, const struct route *r);
+};
+
 struct runtime {
     /* Constant after runtime_init. */
     mesh_node_options options; /* every default filled in */
@@ -46,6 +59,7 @@ struct runtime {
     mesh_store store;
     uint64_t started_ns;
     void *owner; /* the mesh_node */
+    struct elsewhere elsewhere;
 
     struct logger log;
     struct table table;
@@ -64,11 +78,14 @@ struct runtime {
     pthread_mutex_t lock; /* the lists below: written under it; read without it through the buckets */
     struct module *modules;
     struct capability *capabilities;
-    struct class *classes;
+    struct module *foreign_modules; /* names alone */
+    struct capability *foreign_capabilities;
     uint32_t module_count, capability_count;
     _Atomic uint32_t class_count;
     struct class **class_by_index;                  /* CLASSES_MAX; filled before class_count counts them */
     _Atomic(struct class *) buckets[CLASS_BUCKETS]; /* by names; classes are only added */
+    _Atomic(struct class *) foreign[CLASS_BUCKETS]; /* those of which this node lacks a part */
+    _Atomic uint32_t known;                         /* counts modules and capabilities that came */
     _Atomic(struct class_stats *) *shared_stats;    /* CLASSES_MAX; see stats.h */
 
     struct spin coroutines_lock;
@@ -86,6 +103,7 @@ struct runtime {
     _Atomic uint64_t blocking; /* mesh_blocking under way */
     _Atomic uint64_t callers;  /* threads inside mesh_call */
     _Atomic bool stopping;     /* new calls are refused */
+    _Atomic bool asks;         /* nothing starts without asking elsewhere.take */
     _Atomic bool ending;       /* workers leave */
     _Atomic uint32_t polling;  /* index + 1 of the worker that polls */
     _Atomic uint32_t sleepers; /* workers that sleep */
@@ -123,9 +141,12 @@ uint64_t runtime_ref_number(const struct runtime *rt, const mesh_ref *ref);
 /* Adds all of them or none. MESH_EEXISTS: modules[*clash] has the name of another definition; clash may be NULL. */
 int runtime_add_modules(struct runtime *rt, const mesh_module *const *modules, size_t count, size_t *clash);
 int runtime_add_capability(struct runtime *rt, const char *name, uint32_t shards, struct capability **capability);
-/* The class of two names. MESH_ENOMODULE, MESH_ENOCAPABILITY. w may be NULL. */
+/* The class of two names. MESH_ENOMODULE, MESH_ENOCAPABILITY, but a foreign class if there is somewhere else to send
+ * to. w may be NULL. */
 int runtime_class(struct runtime *rt, struct worker *w, const char *module, const char *capability,
                   struct class **class);
+/* The same of names that a peer has sent: never a foreign one. */
+int runtime_class_here(struct runtime *rt, const char *module, const char *capability, struct class **class);
 struct capability *runtime_capability(struct runtime *rt, const char *name);
 const struct module *runtime_module(struct runtime *rt, const char *name);
 void classes_fini(struct runtime *rt);
@@ -139,6 +160,8 @@ struct route {
     mesh_term init_arg;
     struct message *message;
     bool direct;         /* in: take the run right rather than push, where possible. Only with a worker */
+    uint64_t permit;     /* not 0: elsewhere.take has been asked. It has allowed a start under this epoch (no epoch: 1),
+                            and is not asked again */
     struct actor *actor; /* out: whose run right was taken; the message was not pushed then */
 
     /* Set by route_prepare. */
@@ -191,6 +214,35 @@ void call_pay_debts(struct runtime *rt, struct worker *w, struct actor *a);
 /* Runs the completions that wait on w. c: the running coroutine. */
 void call_complete(struct worker *w, struct coroutine *c);
 
+/* The outcome of a call that elsewhere.take has taken: error, the reply or reason, and the process that answered, if
+ * any: its number and its node, as `place` says (call_place; a count that is given away, or NULL). The taker's share of
+ * the message ends here. value may be a view of anything. w: the running worker, entered, or NULL in any other place. */
+void call_end(struct runtime *rt, struct worker *w, struct message *m, int error, mesh_term value, uint64_t number,
+              struct block *place);
+
+/* A counted note of a node, for call_end. NULL: no memory. */
+struct block *call_place(mesh_bytes node, uint32_t creation);
+
+/* The process that answered m, whose init_arg.block has such a note. */
+void call_pid_elsewhere(const struct message *m, mesh_pid *pid);
+
+/* A message from another node. Everything is the caller's. */
+struct served {
+    struct class *class;
+    mesh_bytes id;
+    mesh_term payload, init_arg; /* checked; data NULL: nil */
+    uint64_t deadline_ns;        /* 0: none */
+    uint64_t permit;             /* as in struct route */
+    const struct link_of_chain *chain;
+    uint32_t chain_count; /* at most MESSAGE_CHAIN_MAX */
+    mesh_done_fn done;    /* as of call_async; NULL: a cast */
+    void *context;
+};
+
+/* Hands it to its process on this node. If this returns MESH_OK, done is called exactly once; else never. MESH_EMOVED:
+ * the shard is not held. */
+int call_serve(struct runtime *rt, struct worker *w, const struct served *s);
+
 /* Drops one reference; the last returns the message. */
 void message_unref(struct runtime *rt, struct worker *w, struct message *m);
 
@@ -205,6 +257,8 @@ void process_lost(struct runtime *rt, struct coroutine *c, mesh_term reason);
 /* ---- task.c ---- */
 
 int task_spawn(struct runtime *rt, mesh_task_fn fn, void *arg, struct mesh_task **task);
+/* Starts a task that nobody awaits, also while the node stops or as many are suspended as may. Any place. */
+void task_start(struct runtime *rt, mesh_task_fn fn, void *arg);
 void task_run(struct worker *w, struct coroutine *c, struct mesh_task *task);
 int task_await(struct mesh_task *task, uint32_t timeout_ms, int *value);
 

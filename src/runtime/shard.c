@@ -50,16 +50,18 @@ static void add(struct drain *d)
     pthread_mutex_unlock(&d->lock);
 }
 
-/* Under lock, which it leaves and takes again to call finished. */
+static void end_release(struct drain *d);
+
+/* Under lock, which it leaves and takes again to tell that a release has ended. */
 static void count_down(struct drain *d, bool ended)
 {
     d->ended += ended;
     bool last = --d->pending == 0;
     if (last)
         pthread_cond_broadcast(&d->changed);
-    if (last && d->finished != NULL) {
+    if (last && d->ops != NULL) {
         pthread_mutex_unlock(&d->lock);
-        d->finished(d->context);
+        end_release(d);
         pthread_mutex_lock(&d->lock);
     }
 }
@@ -132,11 +134,22 @@ void shard_hold(struct capability *cap, uint32_t shard, uint64_t epoch)
     spin_unlock(&row->lock);
 }
 
-static void stop_starting(struct row *row)
+void shard_ask(struct capability *cap, uint32_t shard, bool asks)
+{
+    struct row *row = &cap->rows[shard];
+    spin_lock(&row->lock);
+    row->asks = asks;
+    spin_unlock(&row->lock);
+}
+
+/* Returns the epoch of the hold that ends. */
+static uint64_t stop_starting(struct row *row)
 {
     spin_lock(&row->lock);
     row->held = false;
+    uint64_t epoch = row->epoch;
     spin_unlock(&row->lock);
+    return epoch;
 }
 
 static void ask(struct runtime *rt, uint64_t number, struct signal signal, struct drain *d)
@@ -172,11 +185,14 @@ void shard_passivate(struct runtime *rt, struct capability *cap, uint32_t shard,
                 ask(rt, seen[i].number, (struct signal){.kind = MESSAGE_PASSIVATE, .ref = seen[i].last_use}, d);
 }
 
-/* ---- Release and adopt ---- */
+/* ---- Release and adopt ----
+ *
+ * Two drains: one of the processes that were idle, whose end is told apart, and one of all, in which the first has a
+ * share. A request to end carries the id, so that an end is told also where the process itself is gone. */
 
 /* The key of a process found by its number, if it still lives; id is copied. */
-static bool key_of_number(struct runtime *rt, struct capability *cap, uint32_t shard, uint64_t number,
-                          mesh_store_key *key, char id[MESH_ID_MAX])
+static bool key_of_number(struct capability *cap, uint32_t shard, uint64_t number, mesh_store_key *key,
+                          char id[MESH_ID_MAX])
 {
     struct row *row = &cap->rows[shard];
     bool found = false;
@@ -190,8 +206,92 @@ static bool key_of_number(struct runtime *rt, struct capability *cap, uint32_t s
         found = true;
     }
     spin_unlock(&row->lock);
-    (void)rt;
     return found;
+}
+
+static bool lives(struct capability *cap, uint32_t shard, const mesh_store_key *key)
+{
+    struct row *row = &cap->rows[shard];
+    bool found = false;
+    spin_lock(&row->lock);
+    for (uint32_t i = 0; i < row->count && !found; i++) {
+        struct actor *a = row->actors[i];
+        found = a->id_len == key->id.len && memcmp(actor_id(a), key->id.data, a->id_len) == 0 &&
+                strcmp(a->class->module->ops.name, key->module) == 0;
+    }
+    spin_unlock(&row->lock);
+    return found;
+}
+
+/* Of the snapshots in the node's memory: one of a process that still lives is a checkpoint, and stays for its end. */
+static bool tell_kept(void *context, const mesh_store_key *key, uint64_t epoch, mesh_term snapshot)
+{
+    const struct drain *d = context;
+    if (lives(d->capability, d->shard, key))
+        return false;
+    d->ops->snapshot(d->context, key, epoch, snapshot);
+    return true;
+}
+
+static void end_release(struct drain *d)
+{
+    if (!d->of_idle) {
+        d->ops->finished(d->context);
+        return;
+    }
+    snapshots_take_shard(&d->runtime->snapshots, d->capability->name, d->shard, d->capability->shards, tell_kept, d);
+    if (d->ops->idle != NULL)
+        d->ops->idle(d->context);
+    drain_done(d->parent, false);
+}
+
+void release_tell(struct runtime *rt, const struct drain *d, const mesh_store_key *key, mesh_term snapshot)
+{
+    if (snapshot.data != NULL) {
+        snapshots_restored(&rt->snapshots, key); /* a checkpoint, which is older */
+        d->ops->snapshot(d->context, key, d->epoch, snapshot);
+        return;
+    }
+    mesh_buf kept;
+    uint64_t epoch = d->epoch;
+    mesh_buf_init(&kept);
+    bool found = snapshots_take(&rt->snapshots, key, &epoch, &kept);
+    d->ops->snapshot(d->context, key, epoch, found ? mesh_buf_term(&kept) : (mesh_term){0});
+    mesh_buf_fini(&kept);
+}
+
+static struct drain *drain_of_release(struct runtime *rt, struct capability *cap, uint32_t shard, uint64_t epoch,
+                                      const struct release_ops *ops, void *context)
+{
+    struct drain *d = drain_create();
+    d->ops = ops;
+    d->context = context;
+    d->epoch = epoch;
+    d->runtime = rt;
+    d->capability = cap;
+    d->shard = shard;
+    add(d); /* so that its end is not told before all were asked */
+    return d;
+}
+
+/* Asks one process to end. A busy one is named first; if it is gone by now, that is told. */
+static void release_one(struct runtime *rt, const struct seen *seen, struct drain *all, struct drain *idle)
+{
+    char id[MESH_ID_MAX];
+    mesh_store_key key;
+    if (!key_of_number(all->capability, all->shard, seen->number, &key, id))
+        return;
+    struct drain *d = seen->busy ? all : idle;
+    if (seen->busy)
+        all->ops->busy(all->context, &key);
+    const struct signal signal = {
+        .kind = MESSAGE_RELEASE, .context = d, .term = {.data = (const uint8_t *)id, .len = key.id.len}};
+    add(d);
+    if (signal_send(rt, seen->number, &signal) == MESH_OK)
+        return;
+    if (seen->busy)
+        release_tell(rt, all, &key, (mesh_term){0});
+    take_back(d);
 }
 
 void shard_release(struct runtime *rt, struct capability *cap, uint32_t shard, const struct release_ops *ops,
@@ -199,23 +299,20 @@ void shard_release(struct runtime *rt, struct capability *cap, uint32_t shard, c
 {
     struct row *row = &cap->rows[shard];
     struct seen seen[CHUNK];
-    struct drain *d = drain_create();
-    char id[MESH_ID_MAX];
-    d->snapshot = ops->snapshot;
-    d->finished = ops->finished;
-    d->context = context;
-    add(d); /* so that finished is not called before all were asked */
-    stop_starting(row);
+    uint64_t epoch = stop_starting(row);
+    struct drain *all = drain_of_release(rt, cap, shard, epoch, ops, context);
+    struct drain *idle = drain_of_release(rt, cap, shard, epoch, ops, context);
+    idle->of_idle = true;
+    idle->parent = all;
+    add(all);
     uint32_t place = UINT32_MAX, n;
     while ((n = look(row, &place, seen)) > 0)
-        for (uint32_t i = 0; i < n; i++) {
-            mesh_store_key key;
-            if (seen[i].busy && key_of_number(rt, cap, shard, seen[i].number, &key, id))
-                ops->busy(context, &key);
-            ask(rt, seen[i].number, (struct signal){.kind = MESSAGE_RELEASE}, d);
-        }
-    take_back(d);
-    drain_unref(d);
+        for (uint32_t i = 0; i < n; i++)
+            release_one(rt, &seen[i], all, idle);
+    take_back(idle);
+    drain_unref(idle);
+    take_back(all);
+    drain_unref(all);
 }
 
 int shard_adopt(struct runtime *rt, const mesh_store_key *key, uint64_t epoch, mesh_term snapshot)

@@ -53,6 +53,17 @@ int task_spawn(struct runtime *rt, mesh_task_fn fn, void *arg, struct mesh_task 
     return MESH_OK;
 }
 
+void task_start(struct runtime *rt, mesh_task_fn fn, void *arg)
+{
+    struct mesh_task *t = must_calloc(1, sizeof *t);
+    atomic_fetch_add_explicit(&rt->tasks, 1, memory_order_relaxed);
+    t->fn = fn;
+    t->arg = arg;
+    t->runtime = rt;
+    atomic_init(&t->refs, 1);
+    worker_queue(rt, NULL, (struct work){.task = t});
+}
+
 static void awaited(struct worker *w, struct post *p)
 {
     struct mesh_task *task = (struct mesh_task *)((char *)p - offsetof(struct mesh_task, post));

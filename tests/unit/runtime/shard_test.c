@@ -19,8 +19,9 @@ struct told {
     } kept[KEPT_MAX];
 };
 
-static void on_snapshot(void *context, const mesh_store_key *key, mesh_term snapshot)
+static void on_snapshot(void *context, const mesh_store_key *key, uint64_t epoch, mesh_term snapshot)
 {
+    (void)epoch;
     struct told *t = context;
     pthread_mutex_lock(&t->lock);
     snprintf(t->kept[t->snapshots].id, 16, "%.*s", (int)key->id.len, (const char *)key->id.data);
@@ -43,7 +44,7 @@ static void on_finished(void *context)
     gate_add(&((struct told *)context)->finished);
 }
 
-static const struct release_ops ops = {on_snapshot, on_busy, on_finished};
+static const struct release_ops ops = {.snapshot = on_snapshot, .busy = on_busy, .finished = on_finished};
 
 static mesh_node *start(void)
 {

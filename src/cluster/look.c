@@ -1,0 +1,20 @@
+/* What a node that runs the processes asks about the whole: see cluster.h. */
+#include "cluster/busy.h"
+#include "cluster/state.h"
+
+mesh_bytes cluster_capability_name(const struct cluster *c, uint32_t index, bool *exists)
+{
+    *exists = index < c->capability_count;
+    return *exists && c->capabilities[index]->any ? capability_name(c->capabilities[index]) : (mesh_bytes){NULL, 0};
+}
+
+bool cluster_asks(const struct cluster *c, mesh_bytes capability, uint32_t shard)
+{
+    const struct capability *cap = capability_find(c, capability);
+    if (cap == NULL || cap->busy_in == 0)
+        return false;
+    const struct busy *b = cap->busy[shard % BUSY_BUCKETS];
+    while (b != NULL && (b->shard != shard || b->out))
+        b = b->next;
+    return b != NULL;
+}
