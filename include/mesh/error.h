@@ -36,7 +36,8 @@
     X(ESTUCK, "handlers are still running; the node is not stopped yet")                                               \
     X(ESYSTEM, "the operating system refused")                                                                         \
     X(ENOQUORUM, "too few nodes are linked for this node to decide")                                                   \
-    X(EPLUGIN, "the shared object has no modules for this program")
+    X(EPLUGIN, "the shared object has no modules for this program")                                                    \
+    X(ELOST, "the link to the node of the process broke; the outcome is unknown")
 
 enum mesh_error {
     MESH_OK = 0,

@@ -215,13 +215,18 @@ int mesh_nodes_for(mesh_node *node, const char *capability, mesh_names **names)
     int rc = check_name(capability);
     if (rc != MESH_OK)
         return rc;
+    if (node->membership != NULL)
+        return membership_nodes_for(node->membership, capability, names);
     const char *self = node->runtime.name;
     return names_create(&self, capabilities_has(&node->capabilities, capability), names);
 }
 
 int mesh_all_capabilities(mesh_node *node, mesh_names **names)
 {
-    return node == NULL || names == NULL ? MESH_EINVAL : capabilities_names(&node->capabilities, names);
+    if (node == NULL || names == NULL)
+        return MESH_EINVAL;
+    return node->membership != NULL ? membership_names(node->membership, names)
+                                    : capabilities_names(&node->capabilities, names);
 }
 
 uint32_t mesh_shard_for(mesh_bytes id)
@@ -238,7 +243,8 @@ int mesh_shard_for_capability(mesh_node *node, const char *capability, mesh_byte
     if (rc == MESH_OK && (id.len == 0 || id.len > MESH_ID_MAX))
         rc = MESH_EBADID;
     if (rc == MESH_OK)
-        rc = capabilities_shards(&node->capabilities, capability, &shards);
+        rc = node->membership != NULL ? membership_shards(node->membership, capability, &shards)
+                                      : capabilities_shards(&node->capabilities, capability, &shards);
     if (rc == MESH_OK)
         *shard = mesh_phash2(id, shards);
     return rc;
@@ -249,5 +255,8 @@ int mesh_owner_node(mesh_node *node, uint32_t shard, const char *capability, cha
     if (node == NULL || name == NULL)
         return MESH_EINVAL;
     int rc = check_name(capability);
-    return rc == MESH_OK ? capabilities_owner(&node->capabilities, capability, shard, name, size) : rc;
+    if (rc != MESH_OK)
+        return rc;
+    return node->membership != NULL ? membership_owner(node->membership, capability, shard, name, size)
+                                    : capabilities_owner(&node->capabilities, capability, shard, name, size);
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "node/membership.h"
 
 struct entry {
     struct entry *next;
@@ -94,9 +95,14 @@ static int add(struct capabilities *caps, const char *name, const mesh_capabilit
     int rc = e == NULL ? insert(caps, at, name, options, &e) : MESH_OK;
     if (rc != MESH_OK)
         return rc;
+    if (caps->membership != NULL)
+        rc = membership_register(caps->membership, name, options);
+    else
+        hold_all(caps, e->capability);
+    if (rc != MESH_OK)
+        return rc;
     e->options = *options;
     e->ring = ring_hold(ring);
-    hold_all(caps, e->capability);
     return MESH_OK;
 }
 
@@ -142,6 +148,10 @@ int capabilities_remove(struct capabilities *caps, const char *name)
     pthread_mutex_unlock(&caps->lock);
     if (capability == NULL)
         return MESH_OK;
+    if (caps->membership != NULL) {
+        membership_unregister(caps->membership, name, caps->runtime->options.drain_ms);
+        return MESH_OK;
+    }
     struct drain *idle = drain_create();
     for (uint32_t shard = 0; shard < capability->shards; shard++)
         shard_close(caps->runtime, capability, shard, idle);

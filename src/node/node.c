@@ -4,11 +4,14 @@
 #include <stdlib.h>
 
 #include "base/alloc.h"
+#include "base/log.h"
 
 static void free_node(struct mesh_node *node)
 {
     runtime_fini(&node->runtime);
     capabilities_fini(&node->capabilities);
+    if (node->membership != NULL)
+        membership_destroy(node->membership);
     free(node);
 }
 
@@ -29,10 +32,37 @@ int node_create(const mesh_node_options *options, struct mesh_node **node)
     return MESH_OK;
 }
 
+int node_join_cluster(struct mesh_node *node, const struct membership_options *options,
+                      const struct transport *transport)
+{
+    if (node->membership != NULL || node->capabilities.entries != NULL)
+        return MESH_EINVAL;
+    node->capabilities.membership = membership_create(node, options, transport);
+    return MESH_OK;
+}
+
+/* What is here is handed over before anything is refused. */
+static void leave_cluster(struct mesh_node *node)
+{
+    uint32_t drain_ms = node->runtime.options.drain_ms;
+    if (!membership_drain(node->membership, drain_ms))
+        log_write(&node->runtime.log, MESH_LOG_WARN, "the node stops before all is handed over",
+                  log_number("drain_ms", drain_ms));
+    membership_close(node->membership);
+}
+
 int node_destroy(struct mesh_node *node)
 {
+    struct membership *m = node->membership;
+    if (m != NULL && !node->left) {
+        leave_cluster(node);
+        node->left = true;
+    }
     int rc = runtime_stop(&node->runtime);
-    if (rc == MESH_OK)
-        free_node(node);
-    return rc;
+    if (rc != MESH_OK)
+        return rc;
+    if (m != NULL)
+        membership_stop(m);
+    free_node(node);
+    return MESH_OK;
 }

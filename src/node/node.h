@@ -5,15 +5,23 @@
 #include <mesh/node.h>
 
 #include "node/capabilities.h"
+#include "node/membership.h"
 #include "runtime/runtime.h"
 
 struct mesh_node {
     struct runtime runtime;
     struct capabilities capabilities;
+    struct membership *membership; /* NULL: a node of its own. Constant from the first call on */
+    bool left;                     /* node_destroy has left the cluster */
 };
 
 /* Makes and starts a node; options are complete but for defaults, and checked. */
 int node_create(const mesh_node_options *options, struct mesh_node **node);
+
+/* Makes a node that has no capability yet, and has made no call, part of a cluster. The transport is used from here on,
+ * and stopped by node_destroy. MESH_EINVAL: it has one, or is part of a cluster already. */
+int node_join_cluster(struct mesh_node *node, const struct membership_options *options,
+                      const struct transport *transport);
 
 /* Stops and frees it. MESH_ESTUCK: it is not freed. */
 int node_destroy(struct mesh_node *node);

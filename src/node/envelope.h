@@ -1,0 +1,58 @@
+/* Calls, casts and their answers between C nodes: {mesh, Version, Op, #{Key => Value}}, as docs/wire.md has it.
+ *
+ * Reading and writing only, without a thread or a clock. What is read is a view of the bytes it came from, whose terms
+ * are checked. Unknown keys are skipped; a known key of the wrong kind is malformed. */
+#ifndef NODE_ENVELOPE_H
+#define NODE_ENVELOPE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <mesh/term.h>
+
+#include "runtime/message.h"
+
+#define ENVELOPE_VERSION 1u
+#define ENVELOPE_LEFT_MAX_MS UINT64_C(0x7ffffffe) /* more is without end */
+#define ENVELOPE_ROOM_BYTES 16384u                /* what an envelope adds to its terms, at most */
+
+enum envelope_op {
+    ENVELOPE_CALL,
+    ENVELOPE_CAST,
+    ENVELOPE_REPLY,
+    ENVELOPE_MOVED,
+    ENVELOPE_OTHER, /* not one of these: cluster_receive's, or a later version's */
+};
+
+struct envelope {
+    enum envelope_op op;
+    uint64_t number; /* of the call, by its sender; 0 for a cast */
+    uint64_t clock;
+    uint64_t trace; /* the same on the whole way of a request */
+
+    /* call, cast */
+    uint64_t left_ms; /* of its time; 0: without end */
+    uint32_t hops;
+    bool followed;
+    mesh_bytes capability, module, id;
+    mesh_term payload, init_arg; /* data NULL: nil */
+    uint32_t chain_count;
+    struct link_of_chain chain[MESSAGE_CHAIN_MAX]; /* call: exclusive-or the hash of its node */
+
+    /* reply */
+    int error;      /* of mesh/error.h; 0: value is the reply */
+    mesh_term value; /* the reply or the reason; data NULL: nil */
+    mesh_pid pid;   /* who answered; number 0: nobody */
+
+    /* moved */
+    mesh_bytes node;
+};
+
+/* Reads bytes from a peer; max_bytes is the limit of a term. ENVELOPE_OTHER: nothing else of *e is set, and nothing
+ * beyond the operation has been checked. MESH_EBADTERM, MESH_ETOOBIG, MESH_ENOMEM. */
+int envelope_read(mesh_bytes bytes, size_t max_bytes, struct envelope *e);
+
+/* Writes one into a block of its own. MESH_ENOMEM, MESH_ETOOBIG. */
+int envelope_write(const struct envelope *e, struct block **block);
+
+#endif
