@@ -203,10 +203,15 @@ mesh_node *net_node(struct net *net, int number, const char *capability, uint32_
     const struct transport transport = {&ops, n};
     assert_int_equal(node_join_cluster(node, &membership, &transport), MESH_OK);
     assert_int_equal(mesh_register_module(node, &module), MESH_OK);
-    const mesh_capability_options placed = {.size = sizeof placed, .shards = shards};
     if (capability != NULL)
-        assert_int_equal(mesh_register_capability(node, capability, &placed), MESH_OK);
+        net_register(node, capability, shards);
     return node;
+}
+
+void net_register(mesh_node *node, const char *capability, uint32_t shards)
+{
+    const mesh_capability_options placed = {.size = sizeof placed, .shards = shards};
+    assert_int_equal(mesh_register_capability(node, capability, &placed), MESH_OK);
 }
 
 static struct net_node *find(struct net *net, mesh_node *node)
@@ -314,4 +319,14 @@ static bool settled(const struct membership_stats *s, uint64_t held)
 void net_await_held(mesh_node *node, uint32_t held)
 {
     net_await(node, settled, held);
+}
+
+static bool is_linked(const struct membership_stats *s, uint64_t linked)
+{
+    return s->cluster.linked == linked && s->cluster.synced;
+}
+
+void net_await_linked(mesh_node *node, uint32_t linked)
+{
+    net_await(node, is_linked, linked);
 }

@@ -18,6 +18,9 @@ void net_destroy(struct net *net);
  * capability of so many shards. It has no link yet. */
 mesh_node *net_node(struct net *net, int number, const char *capability, uint32_t shards);
 
+/* Gives a node a capability. */
+void net_register(mesh_node *node, const char *capability, uint32_t shards);
+
 /* Links two nodes; cuts the link between them, with what is on its way. */
 void net_link(struct net *net, mesh_node *a, mesh_node *b);
 void net_cut(struct net *net, mesh_node *a, mesh_node *b);
@@ -33,6 +36,8 @@ int net_inject(struct net *net, mesh_node *a, mesh_node *b, mesh_bytes message);
 
 /* Waits until a node holds so many shards of whatever, and nothing is under way there. */
 void net_await_held(mesh_node *node, uint32_t held);
+/* … until it knows of so many others, and of what they have. */
+void net_await_linked(mesh_node *node, uint32_t linked);
 void net_await(mesh_node *node, bool (*is)(const struct membership_stats *stats, uint64_t n), uint64_t n);
 struct membership_stats net_stats(mesh_node *node);
 
