@@ -26,6 +26,7 @@ struct bonds {
     struct bond_list watching; /* whom it watches */
     struct bond_list links;
     struct message *debts; /* calls it returned from without answering */
+    struct message *leaving; /* the request of a release, until all debts are paid; guarded like them */
 };
 
 /* The bonds of an actor, made on first use. */

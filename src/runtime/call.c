@@ -144,7 +144,8 @@ static struct spin *debt_lock(struct runtime *rt, const struct actor *a)
     return &rt->debts[(uintptr_t)a / 64 % DEBT_LOCKS];
 }
 
-static void unlink_debt(struct actor *a, struct message *m)
+/* Returns the request to end that waited for the last of them: then it is the caller's to send, without the lock. */
+static struct message *unlink_debt(struct actor *a, struct message *m)
 {
     if (m->debt_prev != NULL)
         m->debt_prev->debt_next = m->debt_next;
@@ -154,6 +155,31 @@ static void unlink_debt(struct actor *a, struct message *m)
         m->debt_next->debt_prev = m->debt_prev;
     m->debtor = NULL;
     atomic_fetch_sub_explicit(&a->owed, 1, memory_order_release);
+    struct message *leaving = a->bonds->debts == NULL ? a->bonds->leaving : NULL;
+    if (leaving != NULL)
+        a->bonds->leaving = NULL;
+    return leaving;
+}
+
+/* The process that has paid its debts may end now. leaving may be NULL. */
+static void send_leaving(struct runtime *rt, struct worker *w, const struct class *class, uint64_t number,
+                         struct message *leaving)
+{
+    if (leaving != NULL && route_to_pid(rt, w, number, leaving) != MESH_OK)
+        process_refuse_release(rt, w, class, leaving);
+}
+
+bool call_await_debts(struct runtime *rt, struct actor *a, struct message *leaving)
+{
+    if (a->bonds == NULL)
+        return false;
+    struct spin *lock = debt_lock(rt, a);
+    spin_lock(lock);
+    bool owes = a->bonds->debts != NULL;
+    if (owes)
+        a->bonds->leaving = leaving;
+    spin_unlock(lock);
+    return owes;
 }
 
 /* The handler of m returned and the ticket is open: the handler's share of m becomes the debt's. */
@@ -177,20 +203,29 @@ static void add_debt(struct runtime *rt, struct worker *w, struct actor *a, stru
     bool owed = (open & TICKET_OPEN) != 0 &&
                 atomic_compare_exchange_strong_explicit(&m->ticket, &open, open | TICKET_RETURNED, memory_order_acq_rel,
                                                         memory_order_relaxed);
+    struct message *leaving = NULL;
     if (!owed) /* answered meanwhile */
-        unlink_debt(a, m);
+        leaving = unlink_debt(a, m);
     spin_unlock(lock);
+    send_leaving(rt, w, a->class, actor_number(a), leaving);
     if (!owed)
         message_unref(rt, w, m);
 }
 
-static void pay_debt(struct runtime *rt, struct message *m)
+static void pay_debt(struct runtime *rt, struct worker *w, struct message *m)
 {
     struct spin *lock = &rt->debts[m->debt_lock];
+    struct message *leaving = NULL;
+    const struct class *class = NULL;
+    uint64_t number = 0;
     spin_lock(lock);
-    if (m->debtor != NULL) /* else the process has ended */
-        unlink_debt(m->debtor, m);
+    if (m->debtor != NULL) { /* else the process has ended */
+        class = m->debtor->class;
+        number = actor_number(m->debtor);
+        leaving = unlink_debt(m->debtor, m);
+    }
     spin_unlock(lock);
+    send_leaving(rt, w, class, number, leaving);
 }
 
 void call_handled(struct runtime *rt, struct worker *w, struct actor *a, struct message *m)
@@ -209,7 +244,7 @@ static void answer(struct runtime *rt, struct worker *w, struct message *m, int 
 {
     perturb();
     if (owed)
-        pay_debt(rt, m);
+        pay_debt(rt, w, m);
     m->error = error;
     m->reply = *value;
     if (value->data != NULL && value->block == NULL) {
@@ -242,16 +277,20 @@ void call_pay_debts(struct runtime *rt, struct worker *w, struct actor *a)
     struct message *mine = NULL;
     struct spin *lock = debt_lock(rt, a);
     spin_lock(lock);
+    struct message *leaving = a->bonds->leaving;
+    a->bonds->leaving = NULL;
     while (a->bonds->debts != NULL) {
         struct message *m = a->bonds->debts;
         bool owed;
-        unlink_debt(a, m);
+        (void)unlink_debt(a, m);
         if (close_ticket(m, open_value(m), &owed)) {
             m->debt_next = mine;
             mine = m;
         }
     }
     spin_unlock(lock);
+    if (leaving != NULL)
+        process_refuse_release(rt, w, a->class, leaving);
     while (mine != NULL) {
         struct message *m = mine;
         mine = m->debt_next;

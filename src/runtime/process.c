@@ -159,6 +159,13 @@ static void tell_of_end(struct runtime *rt, const struct class *class, const str
     release_tell(rt, m->done_context, &key, snapshot);
 }
 
+void process_refuse_release(struct runtime *rt, struct worker *w, const struct class *class, struct message *m)
+{
+    tell_of_end(rt, class, m, (mesh_term){0});
+    drain_done(m->done_context, false);
+    message_unref(rt, w, m);
+}
+
 /* A message that will not be handled: whoever can be told is. */
 __attribute__((noinline)) static void refuse(struct runtime *rt, struct worker *w, const struct class *class,
                                              struct message *m, int error, mesh_term reason)
@@ -177,10 +184,9 @@ __attribute__((noinline)) static void refuse(struct runtime *rt, struct worker *
     case MESSAGE_INFO:
         stats_note(rt, w, class->index, COUNT_DROPPED);
         break;
-    case MESSAGE_RELEASE: /* it has ended otherwise */
-        tell_of_end(rt, class, m, (mesh_term){0});
-        drain_done(m->done_context, false);
-        break;
+    case MESSAGE_RELEASE:
+        process_refuse_release(rt, w, class, m);
+        return;
     case MESSAGE_PASSIVATE:
     case MESSAGE_SHUTDOWN:
         drain_done(m->done_context, false);
@@ -396,6 +402,8 @@ __attribute__((noinline)) static bool release(struct runtime *rt, struct worker 
     mesh_buf_init(&kept);
     const struct class *class = a->class;
     bool shutdown = m->kind == MESSAGE_SHUTDOWN;
+    if (!shutdown && call_await_debts(rt, a, m))
+        return true; /* a move fails no call: it goes when it has answered */
     struct ending e = {.error = shutdown ? MESH_ESTOPPING : MESH_EMOVED, .counter = COUNT_STOPS, .started = true};
     e.reason = atom_term("shutdown", space);
     e.save = true;

@@ -211,6 +211,10 @@ void call_handled(struct runtime *rt, struct worker *w, struct actor *a, struct 
 /* Answers every call that a process returned from and owes: MESH_ENOREPLY. */
 void call_pay_debts(struct runtime *rt, struct worker *w, struct actor *a);
 
+/* Keeps the request of a release for when the process owes no answer any more; it then comes again. False: it owes none,
+ * and the request is still the caller's. Run right. */
+bool call_await_debts(struct runtime *rt, struct actor *a, struct message *leaving);
+
 /* Runs the completions that wait on w. c: the running coroutine. */
 void call_complete(struct worker *w, struct coroutine *c);
 
@@ -250,6 +254,9 @@ void message_unref(struct runtime *rt, struct worker *w, struct message *m);
 
 /* Handles what waits for an actor, first before the rest if not NULL. Run right. */
 void process_run(struct worker *w, struct coroutine *c, struct actor *a, struct message *first);
+
+/* A process has ended, otherwise than by the request of a release that it was sent: whoever releases is told. */
+void process_refuse_release(struct runtime *rt, struct worker *w, const struct class *class, struct message *m);
 
 /* The handler on c will never return: whoever waits for its process is told. No thread runs c any more. */
 void process_lost(struct runtime *rt, struct coroutine *c, mesh_term reason);

@@ -104,7 +104,7 @@ bool drain_wait(struct drain *d, uint32_t timeout_ms)
 struct seen {
     uint64_t number;
     uint32_t last_use;
-    bool busy;
+    bool busy, owes;
 };
 
 /* Up to CHUNK processes of a row from place on. The row may change between two chunks: a process that ends moves the
@@ -120,6 +120,7 @@ static uint32_t look(struct row *row, uint32_t *place, struct seen *seen)
         seen[n].number = actor_number(a);
         seen[n].last_use = atomic_load_explicit(&a->last_use, memory_order_relaxed);
         seen[n].busy = atomic_load_explicit(&a->inbox, memory_order_relaxed) != INBOX_IDLE;
+        seen[n].owes = atomic_load_explicit(&a->owed, memory_order_relaxed) > 0;
     }
     spin_unlock(&row->lock);
     return n;
@@ -281,15 +282,16 @@ static void release_one(struct runtime *rt, const struct seen *seen, struct drai
     mesh_store_key key;
     if (!key_of_number(all->capability, all->shard, seen->number, &key, id))
         return;
-    struct drain *d = seen->busy ? all : idle;
-    if (seen->busy)
+    bool stays = seen->busy || seen->owes;
+    struct drain *d = stays ? all : idle;
+    if (stays)
         all->ops->busy(all->context, &key);
     const struct signal signal = {
         .kind = MESSAGE_RELEASE, .context = d, .term = {.data = (const uint8_t *)id, .len = key.id.len}};
     add(d);
     if (signal_send(rt, seen->number, &signal) == MESH_OK)
         return;
-    if (seen->busy)
+    if (stays)
         release_tell(rt, all, &key, (mesh_term){0});
     take_back(d);
 }

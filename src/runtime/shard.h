@@ -57,7 +57,7 @@ struct release_ops {
     /* A process has ended, and ran last under epoch; its snapshot is valid during the call, and empty (data NULL) if it
      * leaves none. Also of a process that had ended before, when the node's memory has its snapshot. */
     void (*snapshot)(void *context, const mesh_store_key *key, uint64_t epoch, mesh_term snapshot);
-    /* This id is inside a handler, or has messages to handle first: its snapshot comes later. */
+    /* This id is inside a handler, has messages to handle first, or owes answers: its snapshot comes later. */
     void (*busy)(void *context, const mesh_store_key *key);
     /* All that is not busy has been told. NULL is allowed. */
     void (*idle)(void *context);

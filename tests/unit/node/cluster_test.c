@@ -489,6 +489,59 @@ static void test_busy_ones_move_later(void **state)
     free(parked);
 }
 
+/* A process that owes an answer goes when it has given it: a move fails no call. */
+static void test_debtors_move_later(void **state)
+{
+    (void)state;
+    enum { DEBTORS = 8 };
+    struct net *net = net_create();
+    struct parked *parked = calloc(1, sizeof *parked);
+    struct outcome outcomes[DEBTORS];
+    *parked = (struct parked)PARKED_INIT;
+    mesh_node *nodes[2] = {net_node(net, 0, "test", SHARDS), NULL};
+    net_await_held(nodes[0], SHARDS);
+    for (int i = 0; i < DEBTORS; i++) {
+        char id[16];
+        name_id(id, i);
+        outcomes[i] = (struct outcome){.gate = GATE_INIT};
+        assert_int_equal(add(nodes[0], id), 1);
+        start_call(nodes[0], id, act_park, parked, &outcomes[i]);
+    }
+    gate_await(&parked->gate, DEBTORS);
+    nodes[1] = net_node(net, 1, NULL, 0);
+    net_link(net, nodes[0], nodes[1]);
+    net_await_linked(nodes[1], 1);
+    net_register(nodes[1], "test", SHARDS);
+    net_await(nodes[1], splits, 1);
+    net_await(nodes[0], releases_nothing, 1);
+    for (int i = 0; i < DEBTORS; i++) {
+        char id[16];
+        name_id(id, i);
+        assert_int_equal(add(nodes[1], id), 2); /* still there */
+    }
+    for (int i = 0; i < DEBTORS; i++)
+        assert_int_equal(reply_number(parked->from[i], 0), MESH_OK);
+    for (int i = 0; i < DEBTORS; i++) {
+        char id[16], owner[MESH_NAME_SIZE];
+        uint32_t shard;
+        mesh_pid self;
+        mesh_result result;
+        name_id(id, i);
+        gate_await(&outcomes[i].gate, 1);
+        assert_int_equal(outcomes[i].error, MESH_OK);
+        assert_int_equal(mesh_shard_for_capability(nodes[0], "test", mesh_str(id), &shard), MESH_OK);
+        assert_int_equal(mesh_owner_node(nodes[0], shard, "test", owner, sizeof owner), MESH_OK);
+        assert_int_equal(add(nodes[1], id), 3);
+        assert_int_equal(call(nodes[0], id, act_self, &self, &result, PATIENCE_MS), MESH_OK);
+        mesh_result_release(&result);
+        assert_string_equal(self.node, owner); /* and now it has moved */
+    }
+    stop(nodes[1]);
+    stop(nodes[0]);
+    net_destroy(net);
+    free(parked);
+}
+
 static void test_unregister_moves_all(void **state)
 {
     (void)state;
@@ -658,7 +711,9 @@ static void test_stop_with_calls_in_flight(void **state)
     gate_await(&outcome[1].gate, 1);
     assert_int_equal(outcome[0].error, MESH_ESTOPPING);
     assert_int_equal(outcome[1].error, MESH_ESTOPPING);
-    stop(a); /* the process owes answers to nobody */
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(reply_number(parked.from[i], 0), MESH_OK); /* to nobody */
+    stop(a);
     net_destroy(net);
 }
 
@@ -666,7 +721,9 @@ static void test_stop_of_the_server(void **state)
 {
     (void)state;
     struct net *net = net_create();
+    net_drain_ms = 100; /* nobody pays the debt */
     mesh_node *a = net_node(net, 0, "test", SHARDS), *b = net_node(net, 1, NULL, 0);
+    net_drain_ms = PATIENCE_MS;
     static struct parked parked = PARKED_INIT;
     static struct outcome outcome = {.gate = GATE_INIT};
     net_link(net, a, b);
@@ -720,6 +777,7 @@ int main(void)
         cmocka_unit_test(test_a_drain_under_load),
         cmocka_unit_test(test_passivated_ones_move),
         cmocka_unit_test(test_busy_ones_move_later),
+        cmocka_unit_test(test_debtors_move_later),
         cmocka_unit_test(test_unregister_moves_all),
         cmocka_unit_test(test_a_cut_that_heals),
         cmocka_unit_test(test_a_cycle_across_nodes),

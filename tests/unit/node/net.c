@@ -8,6 +8,8 @@
 
 enum { ENDS_MAX = 256 };
 
+uint32_t net_drain_ms = PATIENCE_MS;
+
 /* One side of a link. */
 struct end {
     struct net_node *at;
@@ -194,7 +196,7 @@ mesh_node *net_node(struct net *net, int number, const char *capability, uint32_
     mesh_node *node;
     snprintf(name, sizeof name, "n%d@test", number);
     const mesh_node_options options = {
-        .size = sizeof options, .name = name, .workers = 2, .log = quiet, .no_spin = true, .drain_ms = PATIENCE_MS};
+        .size = sizeof options, .name = name, .workers = 2, .log = quiet, .no_spin = true, .drain_ms = net_drain_ms};
     const struct membership_options membership = {.quiet_ms = NET_QUIET_MS, .suspect_ms = 60000, .claim_ms = 60000};
     const mesh_module module = agent_module(true);
     assert_int_equal(mesh_node_start(&options, &node), MESH_OK);

@@ -8,6 +8,9 @@
 
 enum { NET_NODES = 4, NET_QUIET_MS = 30 };
 
+/* How long nodes that are started from here on have for handing over when they stop. */
+extern uint32_t net_drain_ms;
+
 struct net;
 
 struct net *net_create(void);
