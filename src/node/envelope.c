@@ -195,7 +195,8 @@ int envelope_read(mesh_bytes bytes, size_t max_bytes, struct envelope *e)
         return rc;
     *e = (struct envelope){.op = op};
     rc = read_pairs(&r, e, &have);
-    return rc != MESH_OK || (have & needed[op]) != needed[op] ? MESH_EBADTERM : MESH_OK;
+    bool whole = rc == MESH_OK && (have & needed[op]) == needed[op] && (e->number != 0 || op == ENVELOPE_CAST);
+    return whole ? MESH_OK : MESH_EBADTERM;
 }
 
 /* ---- writing ---- */

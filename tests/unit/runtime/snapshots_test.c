@@ -217,6 +217,74 @@ static void any_thread_may_save_and_load(void **state)
     assert_int_equal(atomic_load(&store.count), 1);
 }
 
+/* ---- Shards ---- */
+
+static void a_snapshot_can_be_taken_out(void **state)
+{
+    (void)state;
+    mesh_store_key key = key_of("c", "m", "x"), other = key_of("c", "m", "y");
+    mesh_buf buf;
+    uint64_t epoch = 0;
+    int n = 0;
+    mesh_buf_init(&buf);
+    assert_false(snapshots_take(&store, &key, &epoch, &buf));
+    assert_int_equal(save(&key, 7, 1), MESH_OK);
+    assert_false(snapshots_take(&store, &other, &epoch, &buf));
+    assert_true(snapshots_take(&store, &key, &epoch, &buf));
+    assert_int_equal(epoch, 7);
+    assert_int_equal(mesh_match(mesh_buf_term(&buf), "~i", &n), MESH_OK);
+    assert_int_equal(n, 1);
+    assert_true(snapshots_empty(&store));
+    mesh_buf_fini(&buf);
+}
+
+struct shown {
+    uint32_t shard, shards;
+    int count, sum;
+    bool take;
+};
+
+static bool show(void *context, const mesh_store_key *key, uint64_t epoch, mesh_term snapshot)
+{
+    struct shown *s = context;
+    int n = 0;
+    assert_string_equal(key->capability, "c");
+    assert_string_equal(key->module, "m");
+    assert_int_equal(mesh_phash2(key->id, s->shards), s->shard);
+    assert_int_equal(epoch, 3);
+    assert_int_equal(mesh_match(snapshot, "~i", &n), MESH_OK);
+    s->count++;
+    s->sum += n;
+    return s->take;
+}
+
+/* Whatever the number of shards: each snapshot is in one of them. */
+static void those_of_a_shard_are_found(void **state)
+{
+    (void)state;
+    static const uint32_t shards[] = {1, 7, 64, 4096, 10000, 16384, 65536};
+    enum { IDS = 500 };
+    char id[16];
+    for (int i = 0; i < IDS; i++) {
+        snprintf(id, sizeof id, "id%d", i);
+        mesh_store_key key = key_of("c", "m", id), other = key_of("other", "m", id);
+        assert_int_equal(save(&key, 3, i), MESH_OK);
+        assert_int_equal(save(&other, 3, i), MESH_OK);
+    }
+    for (size_t i = 0; i < sizeof shards / sizeof *shards; i++) {
+        struct shown s = {.shards = shards[i]};
+        for (s.shard = 0; s.shard < s.shards; s.shard++)
+            snapshots_take_shard(&store, "c", s.shard, s.shards, show, &s);
+        assert_int_equal(s.count, IDS);
+        assert_int_equal(s.sum, IDS * (IDS - 1) / 2);
+    }
+    struct shown s = {.shards = 4096, .take = true};
+    for (s.shard = 0; s.shard < s.shards; s.shard++)
+        snapshots_take_shard(&store, "c", s.shard, s.shards, show, &s);
+    assert_int_equal(s.count, IDS);
+    assert_int_equal(atomic_load(&store.count), IDS); /* those of the other capability */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -229,6 +297,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_load_replaces_what_the_buffer_held, set_up, tear_down),
         cmocka_unit_test_setup_teardown(it_grows, set_up, tear_down),
         cmocka_unit_test_setup_teardown(any_thread_may_save_and_load, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_snapshot_can_be_taken_out, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(those_of_a_shard_are_found, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
