@@ -437,10 +437,21 @@ static struct timespec deadline_after(uint32_t ms)
     return (struct timespec){.tv_sec = (time_t)(until / 1000000000), .tv_nsec = (long)(until % 1000000000)};
 }
 
+/* With the lock. Others may not know yet that nothing is here any more: what they send is answered with who has it. */
+static void linger(struct membership *m)
+{
+    uint64_t came = UINT64_MAX;
+    for (int turn = 0; turn < LINGER_MAX_MS / LINGER_MS && m->stats.links > 0 && came != m->stats.came; turn++) {
+        const struct timespec until = deadline_after(LINGER_MS);
+        came = m->stats.came;
+        while (m->stats.links > 0 && pthread_cond_timedwait(&m->changed, &m->lock, &until) == 0)
+            ;
+    }
+}
+
 bool membership_drain(struct membership *m, uint32_t timeout_ms)
 {
-    const struct timespec until = deadline_after(timeout_ms), never_set = {0};
-    struct timespec linger = never_set;
+    const struct timespec until = deadline_after(timeout_ms);
     int rc = 0;
     pthread_mutex_lock(&m->lock);
     membership_begin(m);
@@ -450,9 +461,8 @@ bool membership_drain(struct membership *m, uint32_t timeout_ms)
     while (!m->drained && rc == 0)
         rc = pthread_cond_timedwait(&m->changed, &m->lock, &until);
     bool drained = m->drained;
-    linger = deadline_after(LINGER_MS);
-    for (rc = 0; drained && m->stats.links > 0 && rc == 0;)
-        rc = pthread_cond_timedwait(&m->changed, &m->lock, &linger);
+    if (drained)
+        linger(m);
     pthread_mutex_unlock(&m->lock);
     return drained;
 }

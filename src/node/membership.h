@@ -33,7 +33,8 @@ enum {
     PENDING_BUCKETS = 4096,
     REQUESTS_MAX = 65536, /* that wait here, or for an answer of another node, before MESH_EBUSY */
     CAST_WAIT_MS = 5000,  /* how long a cast waits for somewhere to go */
-    LINGER_MS = 50,       /* how long a drained node passes on what is still on its way to it */
+    LINGER_MS = 50,       /* a drained node passes on what is still on its way to it, until nothing has come for so long */
+    LINGER_MAX_MS = 1000, /* … at most */
 };
 
 /* How a node takes part. 0 takes the cluster's default (cluster.h). */
@@ -56,6 +57,7 @@ struct membership_stats {
     uint64_t dropped;   /* casts that found nowhere to go in time, or no room */
     uint64_t conflicts; /* snapshots that came too late */
     uint64_t malformed; /* messages that broke the protocol */
+    uint64_t came;      /* requests of other nodes */
 };
 
 struct node_link {

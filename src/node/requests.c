@@ -396,9 +396,8 @@ int request_receive(struct node_link *from, struct worker *w, mesh_bytes bytes, 
         return MESH_OK;
     }
     pthread_mutex_lock(&m->lock);
-    /* Before the hello a request can only be of one that breaks the protocol. Where the hello still stands in the queue
-     * the request stands behind it. */
     cluster_clock_seen(m->cluster, e->clock);
+    m->stats.came++;
     int rc = enter(m, w, q);
     if (rc != MESH_OK)
         request_end(m, w, q, rc);

@@ -15,6 +15,8 @@ struct end {
     struct net_node *at;
     struct end *other;
     struct node_link *link; /* the thread's */
+    char name[16];          /* of the other side */
+    uint32_t creation;
     bool up;
     int errors;
 };
@@ -23,7 +25,6 @@ struct net_node {
     struct net *net;
     mesh_node *node;
     int left; /* events for it that are not delivered */
-    bool stopped;
 };
 
 struct packet {
@@ -67,8 +68,7 @@ static void deliver(struct packet *p, bool up)
     else if (p->down)
         node_link_down(to->link, NULL);
     else
-        node_link_up(node, mesh_str(mesh_node_name(to->other->at->node)), to->other->at->node->runtime.creation,
-                     CLUSTER_C, to, &to->link);
+        node_link_up(node, mesh_str(to->name), to->creation, CLUSTER_C, to, &to->link);
 }
 
 static void *run(void *arg)
@@ -142,12 +142,12 @@ static void net_stop(void *context)
     struct net_node *n = context;
     struct net *net = n->net;
     pthread_mutex_lock(&net->lock);
-    n->stopped = true;
     for (int i = 0; i < net->end_count; i++)
         if (net->ends[i]->at == n)
             cut(net, net->ends[i]);
     while (n->left > 0)
         pthread_cond_wait(&net->changed, &net->lock);
+    n->node = NULL;
     pthread_mutex_unlock(&net->lock);
 }
 
@@ -228,8 +228,10 @@ static struct net_node *find(struct net *net, mesh_node *node)
 void net_link(struct net *net, mesh_node *a, mesh_node *b)
 {
     struct end *x = must_calloc(1, sizeof *x), *y = must_calloc(1, sizeof *y);
-    *x = (struct end){.at = find(net, a), .other = y, .up = true};
-    *y = (struct end){.at = find(net, b), .other = x, .up = true};
+    *x = (struct end){.at = find(net, a), .other = y, .up = true, .creation = b->runtime.creation};
+    *y = (struct end){.at = find(net, b), .other = x, .up = true, .creation = a->runtime.creation};
+    snprintf(x->name, sizeof x->name, "%s", mesh_node_name(b));
+    snprintf(y->name, sizeof y->name, "%s", mesh_node_name(a));
     pthread_mutex_lock(&net->lock);
     assert_true(net->end_count + 2 <= ENDS_MAX);
     net->ends[net->end_count++] = x;
