@@ -1,7 +1,8 @@
 /* The capabilities of this node, and where their shards live.
  *
  * Each has a ring: an immutable snapshot of who owns which shard. Here the ring names this node for all of them: on a
- * node that is part of a cluster, the cluster is asked, and gives the shards to hold. One lock guards the list; calls do not come by, since a process that is found needs no ring. */
+ * node that is part of a cluster, the cluster is asked, and gives the shards to hold. One lock guards the list; calls
+ * do not come by, since a process that is found needs no ring. */
 #ifndef NODE_CAPABILITIES_H
 #define NODE_CAPABILITIES_H
 
@@ -18,8 +19,8 @@ struct membership;
 struct capabilities {
     struct runtime *runtime;
     struct membership *membership; /* decides who holds what and who has what; NULL: this node, all */
-    pthread_mutex_t lock;  /* entries; before runtime->lock in the lock order */
-    struct entry *entries; /* every capability that this node has or had, sorted by name */
+    pthread_mutex_t lock;          /* entries; before runtime->lock in the lock order */
+    struct entry *entries;         /* every capability that this node has or had, sorted by name */
 };
 
 void capabilities_init(struct capabilities *caps, struct runtime *rt);

@@ -27,8 +27,9 @@ enum key {
     KEYS,
 };
 
-static const char *const keys[KEYS] = {"number", "clock", "trace",   "left", "hops",  "followed", "capability", "module",
-                                       "id",     "payload", "init", "chain", "error", "value", "pid", "node"};
+static const char *const keys[KEYS] = {"number",     "clock",  "trace", "left",    "hops", "followed",
+                                       "capability", "module", "id",    "payload", "init", "chain",
+                                       "error",      "value",  "pid",   "node"};
 
 #define BIT(key) (1U << KEY_##key)
 

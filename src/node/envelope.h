@@ -40,9 +40,9 @@ struct envelope {
     struct link_of_chain chain[MESSAGE_CHAIN_MAX]; /* call: exclusive-or the hash of its node */
 
     /* reply */
-    int error;      /* of mesh/error.h; 0: value is the reply */
+    int error;       /* of mesh/error.h; 0: value is the reply */
     mesh_term value; /* the reply or the reason; data NULL: nil */
-    mesh_pid pid;   /* who answered; number 0: nobody */
+    mesh_pid pid;    /* who answered; number 0: nobody */
 
     /* moved */
     mesh_bytes node;

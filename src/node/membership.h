@@ -33,7 +33,7 @@ enum {
     PENDING_BUCKETS = 4096,
     REQUESTS_MAX = 65536, /* that wait here, or for an answer of another node, before MESH_EBUSY */
     CAST_WAIT_MS = 5000,  /* how long a cast waits for somewhere to go */
-    LINGER_MS = 50,       /* a drained node passes on what is still on its way to it, until nothing has come for so long */
+    LINGER_MS = 50, /* a drained node passes on what is still on its way to it, until nothing has come for so long */
     LINGER_MAX_MS = 1000, /* … at most */
 };
 
@@ -41,7 +41,7 @@ enum {
 struct membership_options {
     bool discovery; /* others may be found: nothing is claimed before the first link, or boot_ms */
     uint32_t join_ms, claim_ms, boot_ms, suspect_ms, quiet_ms;
-    uint32_t majority_of; /* 0: policy `available`; n: `majority`, of n nodes */
+    uint32_t majority_of;  /* 0: policy `available`; n: `majority`, of n nodes */
     uint32_t max_requests; /* 0: REQUESTS_MAX */
 };
 
@@ -90,12 +90,12 @@ struct request {
     struct timer timer;
     struct message *message; /* begun here; else NULL */
     struct class *class;
-    struct node_link *from;  /* came from there, counted; else NULL */
-    struct node_link *to;    /* pending: the answer comes from there, counted */
-    struct block *block;     /* came: the bytes that the views below point into */
-    uint64_t number;         /* pending: its number here */
-    uint64_t from_number;    /* came: its number there; 0: a cast */
-    uint64_t deadline_ns;    /* 0: none */
+    struct node_link *from; /* came from there, counted; else NULL */
+    struct node_link *to;   /* pending: the answer comes from there, counted */
+    struct block *block;    /* came: the bytes that the views below point into */
+    uint64_t number;        /* pending: its number here */
+    uint64_t from_number;   /* came: its number there; 0: a cast */
+    uint64_t deadline_ns;   /* 0: none */
     uint64_t trace;
     mesh_bytes capability, module, id;
     mesh_term payload, init_arg;
@@ -141,7 +141,7 @@ struct membership {
     uint64_t armed_ns; /* when the tick comes; UINT64_MAX: not */
     bool arming;       /* post is on its way */
     struct post post;
-    struct deadline tick; /* of worker 0 */
+    struct deadline tick;          /* of worker 0 */
     struct membership_stats stats; /* the counters of it */
     struct log_limit conflict_limit;
 };

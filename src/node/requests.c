@@ -286,8 +286,7 @@ static enum cluster_route where_to(struct membership *m, struct request *q, uint
 
 static int serve_own(struct membership *m, struct worker *w, struct request *q, uint64_t permit)
 {
-    struct route r = {
-        .class = q->class, .id = q->id, .init_arg = q->init_arg, .message = q->message, .permit = permit};
+    struct route r = {.class = q->class, .id = q->id, .init_arg = q->init_arg, .message = q->message, .permit = permit};
     if (r.class->foreign) { /* a module or capability may have come meanwhile */
         int rc = runtime_class_here(m->runtime, r.class->module->ops.name, r.class->capability->name, &r.class);
         if (rc != MESH_OK)

@@ -38,8 +38,8 @@ struct row {
     bool asks;        /* … each after the layer above was asked: some may still be inside a handler elsewhere */
     uint32_t count;   /* live processes */
     uint32_t capacity;
-    struct actor **actors;   /* in no order; actor->place says where */
-    uint64_t epoch;          /* of the hold */
+    struct actor **actors; /* in no order; actor->place says where */
+    uint64_t epoch;        /* of the hold */
 };
 
 /* A capability that this node has or had. */

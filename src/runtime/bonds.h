@@ -25,7 +25,7 @@ struct bonds {
     struct bond_list watchers; /* who watches this process */
     struct bond_list watching; /* whom it watches */
     struct bond_list links;
-    struct message *debts; /* calls it returned from without answering */
+    struct message *debts;   /* calls it returned from without answering */
     struct message *leaving; /* the request of a release, until all debts are paid; guarded like them */
 };
 

@@ -13,13 +13,13 @@
 
 /* How a process ends. */
 struct ending {
-    int error;               /* what waiting calls get; MESH_OK: they wait for the next life */
-    enum counter counter;    /* where it is counted */
-    mesh_term reason;        /* for terminate, monitors, links */
-    bool started;            /* terminate runs only then */
-    bool save;               /* take a snapshot */
-    mesh_buf *kept;          /* gets the snapshot in the store's place, and stays empty if there is none; or NULL */
-    struct message *failed;  /* the message that did not succeed, to be refused too, or NULL */
+    int error;              /* what waiting calls get; MESH_OK: they wait for the next life */
+    enum counter counter;   /* where it is counted */
+    mesh_term reason;       /* for terminate, monitors, links */
+    bool started;           /* terminate runs only then */
+    bool save;              /* take a snapshot */
+    mesh_buf *kept;         /* gets the snapshot in the store's place, and stays empty if there is none; or NULL */
+    struct message *failed; /* the message that did not succeed, to be refused too, or NULL */
 };
 
 static mesh_term atom_term(const char *text, uint8_t space[MESSAGE_INLINE])
@@ -153,9 +153,8 @@ static void notify(struct runtime *rt, struct worker *w, uint64_t to, struct sig
 /* A process that was asked to end for a release has: m is the request, which names its id. */
 static void tell_of_end(struct runtime *rt, const struct class *class, const struct message *m, mesh_term snapshot)
 {
-    mesh_store_key key = {.capability = class->capability->name,
-                          .module = class->module->ops.name,
-                          .id = {m->body.data, m->body.len}};
+    mesh_store_key key = {
+        .capability = class->capability->name, .module = class->module->ops.name, .id = {m->body.data, m->body.len}};
     release_tell(rt, m->done_context, &key, snapshot);
 }
 

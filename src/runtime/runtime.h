@@ -1,7 +1,7 @@
 /* The actor runtime of one node: its workers, tables and limits, and what the layers above may do with it.
  *
  * Lock order, outermost first; a thread that holds one takes only those below it:
- *   0 capabilities->lock   of the node
+ *   0 capabilities->lock, then membership->lock, of the node
  *   1 runtime->lock        modules, capabilities, classes; start and stop
  *   2 a stripe of the id table
  *   3 a row of a capability
@@ -211,8 +211,8 @@ void call_handled(struct runtime *rt, struct worker *w, struct actor *a, struct 
 /* Answers every call that a process returned from and owes: MESH_ENOREPLY. */
 void call_pay_debts(struct runtime *rt, struct worker *w, struct actor *a);
 
-/* Keeps the request of a release for when the process owes no answer any more; it then comes again. False: it owes none,
- * and the request is still the caller's. Run right. */
+/* Keeps the request of a release for when the process owes no answer any more; it then comes again. False: it owes
+ * none, and the request is still the caller's. Run right. */
 bool call_await_debts(struct runtime *rt, struct actor *a, struct message *leaving);
 
 /* Runs the completions that wait on w. c: the running coroutine. */
@@ -220,7 +220,8 @@ void call_complete(struct worker *w, struct coroutine *c);
 
 /* The outcome of a call that elsewhere.take has taken: error, the reply or reason, and the process that answered, if
  * any: its number and its node, as `place` says (call_place; a count that is given away, or NULL). The taker's share of
- * the message ends here. value may be a view of anything. w: the running worker, entered, or NULL in any other place. */
+ * the message ends here. value may be a view of anything. w: the running worker, entered, or NULL in any other place.
+ */
 void call_end(struct runtime *rt, struct worker *w, struct message *m, int error, mesh_term value, uint64_t number,
               struct block *place);
 

@@ -71,8 +71,8 @@ struct release_ops {
 void shard_release(struct runtime *rt, struct capability *cap, uint32_t shard, const struct release_ops *ops,
                    void *context);
 
-/* For process.c: a process has ended that was asked by d. snapshot: empty if it has none; the one that the node's memory
- * may have from a checkpoint then counts. */
+/* For process.c: a process has ended that was asked by d. snapshot: empty if it has none; the one that the node's
+ * memory may have from a checkpoint then counts. */
 void release_tell(struct runtime *rt, const struct drain *d, const mesh_store_key *key, mesh_term snapshot);
 
 /* Processes of a held shard start only after runtime->elsewhere.take was asked, or again without asking. */

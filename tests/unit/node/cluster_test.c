@@ -237,7 +237,8 @@ static void test_ids_are_spread(void **state)
 
 /* ---- Moving ---- */
 
-/* Calls counters without end, from several threads; every id belongs to one of them, and its answers count up by one. */
+/* Calls counters without end, from several threads; every id belongs to one of them, and its answers count up by one.
+ */
 struct load {
     mesh_node *node;
     int first, step;
@@ -767,24 +768,15 @@ static void test_malformed_messages(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_a_node_alone_serves),
-        cmocka_unit_test(test_calls_go_to_the_node_that_has_it),
-        cmocka_unit_test(test_errors_come_back),
-        cmocka_unit_test(test_a_full_queue_is_busy),
-        cmocka_unit_test(test_a_cut_ends_calls),
-        cmocka_unit_test(test_ids_are_spread),
-        cmocka_unit_test(test_a_join_under_load),
-        cmocka_unit_test(test_a_drain_under_load),
-        cmocka_unit_test(test_passivated_ones_move),
-        cmocka_unit_test(test_busy_ones_move_later),
-        cmocka_unit_test(test_debtors_move_later),
-        cmocka_unit_test(test_unregister_moves_all),
-        cmocka_unit_test(test_a_cut_that_heals),
-        cmocka_unit_test(test_a_cycle_across_nodes),
-        cmocka_unit_test(test_casts_keep_their_order),
-        cmocka_unit_test(test_stop_with_calls_in_flight),
-        cmocka_unit_test(test_stop_of_the_server),
-        cmocka_unit_test(test_malformed_messages),
+        cmocka_unit_test(test_a_node_alone_serves),    cmocka_unit_test(test_calls_go_to_the_node_that_has_it),
+        cmocka_unit_test(test_errors_come_back),       cmocka_unit_test(test_a_full_queue_is_busy),
+        cmocka_unit_test(test_a_cut_ends_calls),       cmocka_unit_test(test_ids_are_spread),
+        cmocka_unit_test(test_a_join_under_load),      cmocka_unit_test(test_a_drain_under_load),
+        cmocka_unit_test(test_passivated_ones_move),   cmocka_unit_test(test_busy_ones_move_later),
+        cmocka_unit_test(test_debtors_move_later),     cmocka_unit_test(test_unregister_moves_all),
+        cmocka_unit_test(test_a_cut_that_heals),       cmocka_unit_test(test_a_cycle_across_nodes),
+        cmocka_unit_test(test_casts_keep_their_order), cmocka_unit_test(test_stop_with_calls_in_flight),
+        cmocka_unit_test(test_stop_of_the_server),     cmocka_unit_test(test_malformed_messages),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
