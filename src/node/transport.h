@@ -31,11 +31,12 @@ struct transport_ops {
      * bounded by the node. MESH_EBUSY: as much waits as may (never with must); MESH_ETOOBIG; MESH_ENOMEM;
      * MESH_ENOPROCESS: the link is down, which node_link_down tells or has told. */
     int (*send)(void *peer, struct block *message, bool must);
-    /* Ends the link; node_link_down follows. More than once is allowed. */
+    /* Ends the link, after what was sent before if that goes out soon; node_link_down follows. More than once is
+     * allowed. */
     void (*close)(void *peer);
     /* The node will not use peer any more. Once, after node_link_down. */
     void (*release)(void *peer);
-    /* Ends every link by node_link_down, and returns when no upcall runs and none will come. On an ordinary thread. */
+    /* Ends every link likewise, and returns when no upcall runs and none will come. On an ordinary thread. */
     void (*stop)(void *context);
 };
 

@@ -17,7 +17,7 @@ struct end {
     struct node_link *link; /* the thread's */
     char name[16];          /* of the other side */
     uint32_t creation;
-    bool up;
+    bool up, lossy; /* lossy: what is on its way here is lost */
     int errors;
 };
 
@@ -85,7 +85,7 @@ static void *run(void *arg)
         if (net->first == NULL)
             net->last = &net->first;
         net->count--;
-        bool up = p->to->up;
+        bool up = !p->to->lossy;
         pthread_mutex_unlock(&net->lock);
         deliver(p, up);
         pthread_mutex_lock(&net->lock);
@@ -115,10 +115,11 @@ static int net_send(void *peer, struct block *message, bool must)
     return rc;
 }
 
-static void cut(struct net *net, struct end *e)
+static void cut(struct net *net, struct end *e, bool lossy)
 {
     if (!e->up)
         return;
+    e->lossy = e->other->lossy = lossy;
     e->up = e->other->up = false;
     put(net, e, NULL, true);
     put(net, e->other, NULL, true);
@@ -128,7 +129,7 @@ static void net_close(void *peer)
 {
     struct end *e = peer;
     pthread_mutex_lock(&e->at->net->lock);
-    cut(e->at->net, e);
+    cut(e->at->net, e, false);
     pthread_mutex_unlock(&e->at->net->lock);
 }
 
@@ -144,7 +145,7 @@ static void net_stop(void *context)
     pthread_mutex_lock(&net->lock);
     for (int i = 0; i < net->end_count; i++)
         if (net->ends[i]->at == n)
-            cut(net, net->ends[i]);
+            cut(net, net->ends[i], false);
     while (n->left > 0)
         pthread_cond_wait(&net->changed, &net->lock);
     n->node = NULL;
@@ -254,7 +255,7 @@ void net_cut(struct net *net, mesh_node *a, mesh_node *b)
     pthread_mutex_lock(&net->lock);
     struct end *e = end_of(net, a, b);
     if (e != NULL)
-        cut(net, e);
+        cut(net, e, true);
     pthread_mutex_unlock(&net->lock);
 }
 
@@ -294,6 +295,16 @@ struct membership_stats net_stats(mesh_node *node)
     return stats;
 }
 
+/* Until the runner has done something, or for a moment. */
+static void wait_for_change(struct membership *m)
+{
+    uint64_t next = clock_now_ns() + 20000000;
+    const struct timespec most = {.tv_sec = (time_t)(next / 1000000000), .tv_nsec = (long)(next % 1000000000)};
+    pthread_mutex_lock(&m->lock);
+    pthread_cond_timedwait(&m->changed, &m->lock, &most);
+    pthread_mutex_unlock(&m->lock);
+}
+
 void net_await(mesh_node *node, bool (*is)(const struct membership_stats *stats, uint64_t n), uint64_t n)
 {
     struct membership *m = node->membership;
@@ -306,11 +317,7 @@ void net_await(mesh_node *node, bool (*is)(const struct membership_stats *stats,
             fail_msg("%s: held %u, claiming %u, releasing %u, linked %u, requests %d, parked %d, parcels %d",
                      mesh_node_name(node), stats.cluster.held, stats.cluster.claiming, stats.cluster.releasing,
                      stats.cluster.linked, (int)stats.requests, (int)stats.parked, (int)stats.cluster.parcels_waiting);
-        uint64_t next = clock_now_ns() + 20000000;
-        const struct timespec most = {.tv_sec = (time_t)(next / 1000000000), .tv_nsec = (long)(next % 1000000000)};
-        pthread_mutex_lock(&m->lock);
-        pthread_cond_timedwait(&m->changed, &m->lock, &most);
-        pthread_mutex_unlock(&m->lock);
+        wait_for_change(m);
     }
 }
 
@@ -333,4 +340,20 @@ static bool is_linked(const struct membership_stats *s, uint64_t linked)
 void net_await_linked(mesh_node *node, uint32_t linked)
 {
     net_await(node, is_linked, linked);
+}
+
+void net_await_nodes(mesh_node *node, const char *capability, size_t count)
+{
+    uint64_t until = clock_now_ns() + (uint64_t)PATIENCE_MS * 1000000;
+    for (;;) {
+        mesh_names *names;
+        assert_int_equal(mesh_nodes_for(node, capability, &names), MESH_OK);
+        size_t now = names->count;
+        mesh_names_free(names);
+        if (now == count)
+            return;
+        if (clock_now_ns() > until)
+            fail_msg("%s sees %zu nodes that have %s, not %zu", mesh_node_name(node), now, capability, count);
+        wait_for_change(node->membership);
+    }
 }

@@ -42,6 +42,8 @@ void net_await_held(mesh_node *node, uint32_t held);
 /* … until it knows of so many others, and of what they have. */
 void net_await_linked(mesh_node *node, uint32_t linked);
 void net_await(mesh_node *node, bool (*is)(const struct membership_stats *stats, uint64_t n), uint64_t n);
+/* … until it sees that so many nodes have a capability. */
+void net_await_nodes(mesh_node *node, const char *capability, size_t count);
 struct membership_stats net_stats(mesh_node *node);
 
 #endif
