@@ -220,8 +220,10 @@ void action_perform(struct membership *m, const struct cluster_action *a, struct
     case CLUSTER_LOG:
         log_note(m, a, link);
         break;
-    case CLUSTER_WAKE:
     case CLUSTER_DRAINED:
+        membership_drained(m);
+        break;
+    case CLUSTER_WAKE:
         break; /* the runner has seen to it */
     }
 }

@@ -5,7 +5,7 @@
 
 #include "term/wire.h"
 
-static const char *const ops[] = {"call", "cast", "reply", "moved"};
+static const char *const ops[] = {"call", "cast", "reply", "moved", "sync", "synced"};
 
 enum key {
     KEY_NUMBER,
@@ -39,6 +39,8 @@ static const uint32_t needed[] = {
     [ENVELOPE_CAST] = BIT(CLOCK) | BIT(HOPS) | BIT(CAPABILITY) | BIT(MODULE) | BIT(ID),
     [ENVELOPE_REPLY] = BIT(NUMBER) | BIT(CLOCK),
     [ENVELOPE_MOVED] = BIT(NUMBER) | BIT(CLOCK) | BIT(NODE),
+    [ENVELOPE_SYNC] = BIT(NUMBER) | BIT(CLOCK),
+    [ENVELOPE_SYNCED] = BIT(NUMBER) | BIT(CLOCK),
 };
 
 /* ---- reading ---- */
@@ -297,7 +299,7 @@ int envelope_write(const struct envelope *e, struct block **block)
         put_request(&o, e);
     else if (e->op == ENVELOPE_REPLY)
         put_reply(&o, e);
-    else
+    else if (e->op == ENVELOPE_MOVED)
         put_bytes(&o, KEY_NODE, e->node);
     struct block *b = o.rc == MESH_OK ? block_create(o.buf.len) : NULL;
     if (o.rc == MESH_OK && b == NULL)

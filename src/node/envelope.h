@@ -21,7 +21,9 @@ enum envelope_op {
     ENVELOPE_CAST,
     ENVELOPE_REPLY,
     ENVELOPE_MOVED,
-    ENVELOPE_OTHER, /* not one of these: cluster_receive's, or a later version's */
+    ENVELOPE_SYNC,   /* a question without a content, to be answered when all before it has taken effect */
+    ENVELOPE_SYNCED, /* ... its answer */
+    ENVELOPE_OTHER,  /* not one of these: cluster_receive's, or a later version's */
 };
 
 struct envelope {

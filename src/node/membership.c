@@ -32,7 +32,7 @@ void link_drop(struct node_link *link)
     free(link);
 }
 
-static void put_event(struct membership *m, enum item_kind kind, struct node_link *link, struct block *block)
+static struct item *put_event(struct membership *m, enum item_kind kind, struct node_link *link, struct block *block)
 {
     struct item *item = must_calloc(1, sizeof *item);
     item->kind = kind;
@@ -40,6 +40,7 @@ static void put_event(struct membership *m, enum item_kind kind, struct node_lin
     item->block = block;
     list_append(&m->queue, &item->in);
     membership_poke(m);
+    return item;
 }
 
 static void free_event(struct item *item)
@@ -51,22 +52,32 @@ static void free_event(struct item *item)
 }
 
 void node_link_up(struct mesh_node *node, mesh_bytes name, uint32_t creation, enum cluster_kind kind, void *peer,
-                  struct node_link **out)
+                  struct node_link **link)
 {
     struct membership *m = node->membership;
-    struct node_link *link = must_calloc(1, sizeof *link);
-    link->m = m;
-    link->peer = peer;
-    link->kind = kind;
-    link->place = call_place(name, creation);
-    link->self.creation = creation;
-    memcpy(link->self.node, name.data, name.len < MESH_NAME_SIZE ? name.len : MESH_NAME_SIZE - 1);
-    atomic_init(&link->refs, 1);
-    *out = link;
+    struct node_link *up = must_calloc(1, sizeof *up);
+    up->m = m;
+    up->peer = peer;
+    up->kind = kind;
+    up->place = call_place(name, creation);
+    up->self.creation = creation;
+    memcpy(up->self.node, name.data, name.len < MESH_NAME_SIZE ? name.len : MESH_NAME_SIZE - 1);
+    atomic_init(&up->refs, 1);
+    *link = up;
     pthread_mutex_lock(&m->lock);
     if (!m->closed)
-        put_event(m, ITEM_UP, link, NULL);
+        put_event(m, ITEM_UP, up, NULL);
     pthread_mutex_unlock(&m->lock);
+}
+
+/* With the lock. */
+static void end_sync(struct membership *m, struct node_link *link)
+{
+    if (!link->syncing)
+        return;
+    link->syncing = false;
+    m->syncs--;
+    pthread_cond_broadcast(&m->changed);
 }
 
 void node_link_down(struct node_link *link, struct worker *w)
@@ -76,6 +87,7 @@ void node_link_down(struct node_link *link, struct worker *w)
     list_init(&lost);
     pthread_mutex_lock(&m->lock);
     link->told_down = true;
+    end_sync(m, link);
     request_collect(m, 0, link, &lost);
     if (!m->closed)
         put_event(m, ITEM_DOWN, link, NULL);
@@ -112,6 +124,18 @@ static int queue_message(struct node_link *link, mesh_bytes message)
     return MESH_OK;
 }
 
+static void receive_sync(struct node_link *link, const struct envelope *e)
+{
+    struct membership *m = link->m;
+    pthread_mutex_lock(&m->lock);
+    cluster_clock_seen(m->cluster, e->clock);
+    if (e->op == ENVELOPE_SYNCED)
+        end_sync(m, link);
+    else if (!m->closed)
+        put_event(m, ITEM_SYNC, link, NULL)->number = e->number;
+    pthread_mutex_unlock(&m->lock);
+}
+
 int node_link_message(struct node_link *link, struct worker *w, mesh_bytes message)
 {
     struct envelope e;
@@ -123,6 +147,8 @@ int node_link_message(struct node_link *link, struct worker *w, mesh_bytes messa
         rc = queue_message(link, message);
     else if (rc == MESH_OK && e.op <= ENVELOPE_CAST)
         rc = request_receive(link, w, message, &e);
+    else if (rc == MESH_OK && e.op >= ENVELOPE_SYNC)
+        receive_sync(link, &e);
     else if (rc == MESH_OK)
         rc = remote_answered(link, w, &e);
     if (rc == MESH_EBADTERM || rc == MESH_ETOOBIG) {
@@ -215,7 +241,7 @@ static void apply(struct membership *m, struct item *item)
         gone = apply_down(m, link);
     else if (item->kind == ITEM_BEAM)
         apply_beam(m, link, item->block);
-    else if (link->slot != 0)
+    else if (item->kind == ITEM_MESSAGE && link->slot != 0)
         rc = cluster_receive(m->cluster, link->slot, (mesh_bytes){item->block->bytes, item->block->len});
     m->stats.malformed += rc != MESH_OK && item->kind == ITEM_MESSAGE;
     m->dirty = true;
@@ -224,6 +250,8 @@ static void apply(struct membership *m, struct item *item)
         log_refused_link(m, link, rc);
         m->transport.ops->close(link->peer);
     }
+    if (item->kind == ITEM_SYNC) /* what came before it has been carried out */
+        remote_sync(m, link, item->number, true);
     link_drop(gone);
     free_event(item);
     pthread_mutex_lock(&m->lock);
@@ -244,7 +272,6 @@ static void carry_out(struct membership *m)
     cluster_run(m->cluster);
     while (cluster_next(m->cluster, &a)) {
         struct node_link *link = m->links[a.peer] != NULL ? link_hold(m->links[a.peer]) : NULL;
-        m->drained = m->drained || a.kind == CLUSTER_DRAINED;
         if (a.kind == CLUSTER_WAKE || a.kind == CLUSTER_HOLD)
             request_wake(m, a.capability, a.shard);
         pthread_mutex_unlock(&m->lock);
@@ -431,13 +458,37 @@ struct membership *membership_create(struct mesh_node *node, const struct member
     return m;
 }
 
+void membership_drained(struct membership *m)
+{
+    struct node_link **links = must_calloc(CLUSTER_MEMBERS_MAX, sizeof *links);
+    size_t count = 0;
+    pthread_mutex_lock(&m->lock);
+    m->drained = true;
+    for (size_t i = 0; i < CLUSTER_MEMBERS_MAX; i++) {
+        struct node_link *link = m->links[i];
+        if (link == NULL || link->kind != CLUSTER_C || link->told_down || link->syncing)
+            continue;
+        link->syncing = true;
+        m->syncs++;
+        links[count++] = link_hold(link);
+    }
+    uint64_t number = ++m->last_number;
+    pthread_mutex_unlock(&m->lock);
+    while (count > 0) {
+        remote_sync(m, links[--count], number, false);
+        link_drop(links[count]);
+    }
+    free(links);
+}
+
 static struct timespec deadline_after(uint32_t ms)
 {
     uint64_t until = clock_now_ns() + (uint64_t)ms * 1000000;
     return (struct timespec){.tv_sec = (time_t)(until / 1000000000), .tv_nsec = (long)(until % 1000000000)};
 }
 
-/* With the lock. Others may not know yet that nothing is here any more: what they send is answered with who has it. */
+/* With the lock. All others know that nothing is here any more. What they were about to send at that moment is still
+ * answered with who has it. */
 static void linger(struct membership *m)
 {
     uint64_t came = UINT64_MAX;
@@ -458,9 +509,9 @@ bool membership_drain(struct membership *m, uint32_t timeout_ms)
     cluster_drain(m->cluster);
     m->dirty = true;
     membership_poke(m);
-    while (!m->drained && rc == 0)
+    while ((!m->drained || m->syncs > 0) && rc == 0)
         rc = pthread_cond_timedwait(&m->changed, &m->lock, &until);
-    bool drained = m->drained;
+    bool drained = m->drained && m->syncs == 0;
     if (drained)
         linger(m);
     pthread_mutex_unlock(&m->lock);

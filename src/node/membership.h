@@ -68,10 +68,11 @@ struct node_link {
     enum cluster_kind kind;
     _Atomic uint32_t refs; /* the transport's until node_link_down, requests' and answers' */
     uint16_t slot;         /* its number in the cluster; 0: not there, or not any more. Under the lock */
-    bool told_down;        /* under the lock */
+    bool told_down;        /* under the lock, as the next */
+    bool syncing;          /* it has not answered the question of a drained node */
 };
 
-enum item_kind { ITEM_REQUEST, ITEM_UP, ITEM_DOWN, ITEM_MESSAGE, ITEM_BEAM };
+enum item_kind { ITEM_REQUEST, ITEM_UP, ITEM_DOWN, ITEM_MESSAGE, ITEM_BEAM, ITEM_SYNC };
 
 /* What waits for the runner. Or, a request, for something else. */
 struct item {
@@ -79,6 +80,7 @@ struct item {
     enum item_kind kind;
     struct node_link *link; /* counted; of an event */
     struct block *block;    /* ITEM_MESSAGE: the bytes; ITEM_BEAM: names, each with its NUL */
+    uint64_t number;        /* ITEM_SYNC */
 };
 
 enum request_state { REQUEST_FREE, REQUEST_QUEUED, REQUEST_PARKED, REQUEST_PENDING };
@@ -130,8 +132,9 @@ struct membership {
     bool running;                                 /* there is a runner */
     bool dirty;                                   /* the cluster has to run */
     bool closed;                                  /* the node stops: nothing is taken any more */
-    bool drained;
-    struct list queue; /* items */
+    bool drained;                                 /* the cluster has said so */
+    uint32_t syncs;                               /* links that are syncing */
+    struct list queue;                            /* items */
     struct list parked[PARKED_BUCKETS], pending[PENDING_BUCKETS];
     uint32_t request_count, parked_count;
     uint64_t last_number;
@@ -180,6 +183,9 @@ void link_drop(struct node_link *link); /* NULL is allowed */
 
 /* With the lock: something has happened that the runner has to see to. */
 void membership_poke(struct membership *m);
+
+/* The node has nothing left. Asks each peer to tell when it knows. Runner only, without the lock. */
+void membership_drained(struct membership *m);
 
 /* With the lock: the clock of the cluster. Before anything is asked of it. */
 void membership_begin(struct membership *m);
@@ -236,6 +242,7 @@ int remote_serve(struct membership *m, struct worker *w, struct request *q, uint
 
 /* Tells a peer how its call ended, or whom to ask. No lock. */
 void remote_refuse(struct membership *m, struct node_link *to, uint64_t number, uint64_t trace, int error);
+void remote_sync(struct membership *m, struct node_link *to, uint64_t number, bool answer);
 void remote_moved(struct membership *m, struct node_link *to, uint64_t number, uint64_t trace, mesh_bytes node);
 
 /* An answer from a peer. */

@@ -148,6 +148,12 @@ void remote_moved(struct membership *m, struct node_link *to, uint64_t number, u
     send_answer(m, to, &e);
 }
 
+void remote_sync(struct membership *m, struct node_link *to, uint64_t number, bool answer)
+{
+    struct envelope e = {.op = answer ? ENVELOPE_SYNCED : ENVELOPE_SYNC, .number = number};
+    send_answer(m, to, &e);
+}
+
 /* ---- serving ---- */
 
 /* A call of a peer that a process here has. */

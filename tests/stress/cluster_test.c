@@ -80,7 +80,7 @@ static void *run_load(void *arg)
 static void await_calls(struct load *l, int more)
 {
     int until = atomic_load(&l->calls) + more;
-    uint64_t late = now_ms() + 2 * PATIENCE_MS;
+    uint64_t late = now_ms() + UINT64_C(2) * PATIENCE_MS;
     while (atomic_load(&l->calls) < until)
         assert_true(now_ms() < late && sched_yield() == 0);
 }
