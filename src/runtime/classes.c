@@ -187,6 +187,25 @@ static bool may_be_name(const char *name)
     return len > 0 && len < MESH_NAME_SIZE;
 }
 
+/* runtime->lock held. Names alone, for a class that lacks the thing. */
+static const struct module *name_module(struct runtime *rt, const char *name)
+{
+    struct module *m = must_calloc(1, sizeof *m);
+    m->ops.name = must_copy(name, strlen(name));
+    m->next = rt->foreign_modules;
+    rt->foreign_modules = m;
+    return m;
+}
+
+static struct capability *name_capability(struct runtime *rt, const char *name)
+{
+    struct capability *c = must_calloc(1, sizeof *c);
+    c->name = must_copy(name, strlen(name));
+    c->next = rt->foreign_capabilities;
+    rt->foreign_capabilities = c;
+    return c;
+}
+
 static struct class *make_foreign(struct runtime *rt, uint64_t hash, const char *module, const char *capability,
                                   uint32_t known)
 {
@@ -195,19 +214,11 @@ static struct class *make_foreign(struct runtime *rt, uint64_t hash, const char 
     pthread_mutex_lock(&rt->lock);
     struct class *c = find(rt->foreign, hash, module, capability);
     if (c == NULL && atomic_load_explicit(&rt->class_count, memory_order_relaxed) < CLASSES_MAX) {
-        struct module *own_module = m == NULL ? must_calloc(1, sizeof *own_module) : NULL;
-        struct capability *own_cap = cap == NULL ? must_calloc(1, sizeof *own_cap) : NULL;
-        if (own_module != NULL) {
-            own_module->ops.name = must_copy(module, strlen(module));
-            own_module->next = rt->foreign_modules;
-            rt->foreign_modules = own_module;
-        }
-        if (own_cap != NULL) {
-            own_cap->name = must_copy(capability, strlen(capability));
-            own_cap->next = rt->foreign_capabilities;
-            rt->foreign_capabilities = own_cap;
-        }
-        c = add(rt, rt->foreign, hash, m != NULL ? m : own_module, cap != NULL ? cap : own_cap);
+        if (m == NULL)
+            m = name_module(rt, module);
+        if (cap == NULL)
+            cap = name_capability(rt, capability);
+        c = add(rt, rt->foreign, hash, m, cap);
     }
     if (c != NULL)
         atomic_store_explicit(&c->known, known, memory_order_relaxed);

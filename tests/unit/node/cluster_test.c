@@ -138,6 +138,32 @@ static bool has_links(const struct membership_stats *stats, uint64_t n)
     return stats->links == n;
 }
 
+static void test_requests_are_limited(void **state)
+{
+    (void)state;
+    struct net *net = net_create();
+    mesh_node *a = net_node(net, 0, "test", SHARDS), *b = net_node(net, 1, NULL, 0);
+    static struct parked parked = PARKED_INIT;
+    struct scene scene = {.node = b, .arg = &parked};
+    pthread_t caller;
+    void *rc;
+    mesh_result result;
+    b->membership->max_requests = 1;
+    net_link(net, a, b);
+    net_await_held(a, SHARDS);
+    net_await_linked(b, 1);
+    assert_int_equal(pthread_create(&caller, NULL, call_parked, &scene), 0);
+    gate_await(&parked.gate, 1);
+    assert_int_equal(call(b, "y", act_add, NULL, &result, PATIENCE_MS), MESH_EBUSY);
+    assert_int_equal(reply_number(parked.from[0], 0), MESH_OK);
+    pthread_join(caller, &rc);
+    assert_int_equal((intptr_t)rc, MESH_OK);
+    assert_int_equal(add(b, "y"), 1);
+    stop(b);
+    stop(a);
+    net_destroy(net);
+}
+
 static void test_a_cut_ends_calls(void **state)
 {
     (void)state;
@@ -231,6 +257,35 @@ static void test_ids_are_spread(void **state)
     assert_int_equal(names->count, 1);
     assert_string_equal(names->name[0], "test");
     mesh_names_free(names);
+    stop(nodes[1]);
+    stop(nodes[0]);
+    net_destroy(net);
+}
+
+/* What a node has called elsewhere it can have itself later. */
+static void test_a_caller_becomes_a_holder(void **state)
+{
+    (void)state;
+    struct net *net = net_create();
+    mesh_node *nodes[2] = {net_node(net, 0, "test", SHARDS), net_node(net, 1, NULL, 0)};
+    net_link(net, nodes[0], nodes[1]);
+    net_await_held(nodes[0], SHARDS);
+    net_await_linked(nodes[1], 1);
+    for (int i = 0; i < IDS; i++) {
+        char id[16];
+        name_id(id, i);
+        assert_int_equal(add(nodes[1], id), 1);
+    }
+    net_register(nodes[1], "test", SHARDS);
+    await_split(nodes);
+    for (int i = 0; i < IDS; i++) {
+        char id[16];
+        name_id(id, i);
+        assert_int_equal(add(nodes[1], id), 2);
+    }
+    mesh_stats stats = {.size = sizeof stats};
+    assert_int_equal(mesh_stats_read(nodes[1], "test", "Agent", &stats), MESH_OK);
+    assert_true(stats.processes > 0 && stats.restores == stats.processes);
     stop(nodes[1]);
     stop(nodes[0]);
     net_destroy(net);
@@ -769,15 +824,16 @@ static void test_malformed_messages(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_a_node_alone_serves),    cmocka_unit_test(test_calls_go_to_the_node_that_has_it),
-        cmocka_unit_test(test_errors_come_back),       cmocka_unit_test(test_a_full_queue_is_busy),
-        cmocka_unit_test(test_a_cut_ends_calls),       cmocka_unit_test(test_ids_are_spread),
-        cmocka_unit_test(test_a_join_under_load),      cmocka_unit_test(test_a_drain_under_load),
-        cmocka_unit_test(test_passivated_ones_move),   cmocka_unit_test(test_busy_ones_move_later),
-        cmocka_unit_test(test_debtors_move_later),     cmocka_unit_test(test_unregister_moves_all),
-        cmocka_unit_test(test_a_cut_that_heals),       cmocka_unit_test(test_a_cycle_across_nodes),
-        cmocka_unit_test(test_casts_keep_their_order), cmocka_unit_test(test_stop_with_calls_in_flight),
-        cmocka_unit_test(test_stop_of_the_server),     cmocka_unit_test(test_malformed_messages),
+        cmocka_unit_test(test_a_node_alone_serves),       cmocka_unit_test(test_calls_go_to_the_node_that_has_it),
+        cmocka_unit_test(test_errors_come_back),          cmocka_unit_test(test_a_full_queue_is_busy),
+        cmocka_unit_test(test_requests_are_limited),      cmocka_unit_test(test_a_cut_ends_calls),
+        cmocka_unit_test(test_a_caller_becomes_a_holder), cmocka_unit_test(test_ids_are_spread),
+        cmocka_unit_test(test_a_join_under_load),         cmocka_unit_test(test_a_drain_under_load),
+        cmocka_unit_test(test_passivated_ones_move),      cmocka_unit_test(test_busy_ones_move_later),
+        cmocka_unit_test(test_debtors_move_later),        cmocka_unit_test(test_unregister_moves_all),
+        cmocka_unit_test(test_a_cut_that_heals),          cmocka_unit_test(test_a_cycle_across_nodes),
+        cmocka_unit_test(test_casts_keep_their_order),    cmocka_unit_test(test_stop_with_calls_in_flight),
+        cmocka_unit_test(test_stop_of_the_server),        cmocka_unit_test(test_malformed_messages),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
