@@ -51,7 +51,7 @@ struct membership_stats {
     uint64_t parked;    /* now: of these, for a change of the view */
     uint64_t links;     /* now */
     uint64_t sent;      /* requests, forwarded ones included */
-    uint64_t served;    /* requests of other nodes that were handed to a process */
+    uint64_t served;    /* requests of other nodes that were for a process here */
     uint64_t moved;     /* answers that another node was to be asked */
     uint64_t lost;      /* calls whose link broke */
     uint64_t dropped;   /* casts that found nowhere to go in time, or no room */
@@ -95,7 +95,7 @@ struct request {
     struct node_link *from; /* came from there, counted; else NULL */
     struct node_link *to;   /* pending: the answer comes from there, counted */
     struct block *block;    /* came: the bytes that the views below point into */
-    uint64_t number;        /* pending: its number here */
+    uint64_t number;        /* sent: its number here; 0: a cast */
     uint64_t from_number;   /* came: its number there; 0: a cast */
     uint64_t deadline_ns;   /* 0: none */
     uint64_t trace;
@@ -233,7 +233,7 @@ void request_collect(struct membership *m, uint64_t now_ns, const struct node_li
 
 /* ---- remote.c ---- */
 
-/* Sends one on to a link; the lock is not held. As request_dispatch. */
+/* Sends one, which has its number, on to a link, whose count it takes; the lock is not held. As request_dispatch. */
 int remote_forward(struct membership *m, struct request *q, struct node_link *to, uint64_t clock, bool follow);
 
 /* Hands one that came from a peer to its process here. As request_dispatch; MESH_EMOVED: q is still the caller's, and

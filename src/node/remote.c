@@ -21,10 +21,10 @@ static uint64_t left_ms(const struct request *q)
     return q->deadline_ns > now_ns ? (q->deadline_ns - now_ns + 999999) / 1000000 : 1;
 }
 
-static struct block *write_request(const struct request *q, uint64_t number, uint64_t clock, bool follow, int *rc)
+static struct block *write_request(const struct request *q, uint64_t clock, bool follow, int *rc)
 {
     struct envelope e = {.op = q->cast ? ENVELOPE_CAST : ENVELOPE_CALL,
-                         .number = number,
+                         .number = q->number,
                          .clock = clock,
                          .trace = q->trace,
                          .left_ms = left_ms(q),
@@ -69,14 +69,13 @@ static struct request *take_pending(struct membership *m, uint64_t number, const
     return q;
 }
 
-static int send_call(struct membership *m, struct request *q, struct node_link *to, uint64_t number,
-                     struct block *block)
+static int send_call(struct membership *m, struct request *q, struct node_link *to, struct block *block)
 {
+    uint64_t number = q->number; /* when it is pending it may end at any moment */
     pthread_mutex_lock(&m->lock);
     bool open = !m->closed && !to->told_down;
     if (open) {
         q->to = link_hold(to);
-        q->number = number;
         request_enlist(m, q, REQUEST_PENDING);
     }
     pthread_mutex_unlock(&m->lock);
@@ -97,19 +96,13 @@ static int send_call(struct membership *m, struct request *q, struct node_link *
 
 int remote_forward(struct membership *m, struct request *q, struct node_link *to, uint64_t clock, bool follow)
 {
-    uint64_t number = 0;
     int rc;
-    pthread_mutex_lock(&m->lock);
-    m->stats.sent++;
-    if (!q->cast)
-        number = ++m->last_number;
-    pthread_mutex_unlock(&m->lock);
-    struct block *block = write_request(q, number, clock, follow, &rc);
+    struct block *block = write_request(q, clock, follow, &rc);
     if (block == NULL) {
         link_drop(to);
         return rc;
     }
-    return q->cast ? send_cast(m, q, to, block) : send_call(m, q, to, number, block);
+    return q->cast ? send_cast(m, q, to, block) : send_call(m, q, to, block);
 }
 
 /* ---- answers that this node gives ---- */
@@ -215,11 +208,6 @@ int remote_serve(struct membership *m, struct worker *w, struct request *q, uint
     if (rc != MESH_OK && g != NULL) {
         link_drop(g->from);
         free(g);
-    }
-    if (rc == MESH_OK) {
-        pthread_mutex_lock(&m->lock);
-        m->stats.served++;
-        pthread_mutex_unlock(&m->lock);
     }
     return rc;
 }

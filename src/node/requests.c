@@ -312,10 +312,19 @@ static int forward(struct membership *m, struct request *q, uint16_t peer, bool 
 {
     struct node_link *link = m->links[peer] != NULL ? link_hold(m->links[peer]) : NULL;
     uint64_t clock = cluster_clock(m->cluster);
-    if (link == NULL)
+    bool understands = link != NULL && link->kind == CLUSTER_C;
+    if (link == NULL) {
         request_enlist(m, q, REQUEST_PARKED);
+    } else if (understands) {
+        m->stats.sent++;
+        q->number = q->cast ? 0 : ++m->last_number;
+    }
     pthread_mutex_unlock(&m->lock);
-    return link != NULL ? remote_forward(m, q, link, clock, follow) : MESH_OK;
+    int rc = link == NULL ? MESH_OK : MESH_ENOCAPABILITY;
+    if (understands)
+        return remote_forward(m, q, link, clock, follow);
+    link_drop(link);
+    return rc; /* what BEAM nodes understand is not spoken here yet */
 }
 
 static int tell_moved(struct membership *m, struct request *q, uint16_t peer)
@@ -340,6 +349,7 @@ int request_dispatch(struct membership *m, struct worker *w, struct request *q)
     switch (where) {
     case CLUSTER_SERVE:
         permit = cluster_epoch(m->cluster, q->capability, q->shard);
+        m->stats.served += q->from != NULL;
         pthread_mutex_unlock(&m->lock);
         return serve(m, w, q, permit != 0 ? permit : 1);
     case CLUSTER_TO:
