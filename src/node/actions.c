@@ -45,6 +45,7 @@ static void tell_released(void *context)
     const struct giving *g = context;
     pthread_mutex_lock(&g->m->lock);
     cluster_released(g->m->cluster, mesh_str(g->capability->name), g->shard);
+    g->m->giving--;
     g->m->dirty = true;
     membership_poke(g->m);
     pthread_mutex_unlock(&g->m->lock);
@@ -75,6 +76,9 @@ static void release(struct membership *m, const struct cluster_action *a)
     }
     struct giving *g = must_calloc(1, sizeof *g);
     *g = (struct giving){m, cap, a->shard};
+    pthread_mutex_lock(&m->lock);
+    m->giving++;
+    pthread_mutex_unlock(&m->lock);
     shard_release(m->runtime, cap, a->shard, &giving_ops, g);
 }
 

@@ -577,10 +577,11 @@ int membership_register(struct membership *m, const char *name, const mesh_capab
     return rc;
 }
 
+/* With the lock. Whether something idle may still live in a capability. */
 static bool any_held(struct membership *m, const char *name)
 {
     struct capability *cap = runtime_capability(m->runtime, name);
-    bool held = false;
+    bool held = m->giving > 0;
     for (uint32_t s = 0; cap != NULL && s < cap->shards && !held; s++) {
         struct row *row = &cap->rows[s];
         spin_lock(&row->lock);

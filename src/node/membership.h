@@ -132,9 +132,10 @@ struct membership {
     bool running;                                 /* there is a runner */
     bool dirty;                                   /* the cluster has to run */
     bool closed;                                  /* the node stops: nothing is taken any more */
-    bool drained;                                 /* the cluster has said so */
-    uint32_t syncs;                               /* links that are syncing */
-    struct list queue;                            /* items */
+    uint32_t giving;   /* shards that are released, and of which not all that was idle has ended */
+    bool drained;      /* the cluster has said so */
+    uint32_t syncs;    /* links that are syncing */
+    struct list queue; /* items */
     struct list parked[PARKED_BUCKETS], pending[PENDING_BUCKETS];
     uint32_t request_count, parked_count;
     uint64_t last_number;
@@ -165,8 +166,8 @@ void membership_close(struct membership *m);
 void membership_stop(struct membership *m);
 void membership_destroy(struct membership *m); /* after runtime_fini */
 
-/* Registers, and gives up: cluster.h has the errors. The latter waits until no shard of it is held, at most timeout_ms.
- */
+/* Registers, and gives up: cluster.h has the errors. The latter waits until no shard of it is held and what
+ * was idle there has ended, at most timeout_ms. */
 int membership_register(struct membership *m, const char *name, const mesh_capability_options *options);
 void membership_unregister(struct membership *m, const char *name, uint32_t timeout_ms);
 

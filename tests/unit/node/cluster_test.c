@@ -621,6 +621,10 @@ static void test_unregister_moves_all(void **state)
         assert_int_equal(add(nodes[0], id), 2);
     }
     assert_int_equal(mesh_unregister_capabilities(nodes[1], &name, 1), MESH_OK);
+    mesh_stats stats = {.size = sizeof stats};
+    assert_int_equal(mesh_stats_read(nodes[1], NULL, NULL, &stats), MESH_OK);
+    assert_int_equal(stats.processes, 0);
+    assert_int_equal(stats.snapshots, IDS); /* for the next that has it */
     mesh_result result;
     assert_int_equal(call(nodes[1], "id1", act_add, NULL, &result, PATIENCE_MS), MESH_ENOCAPABILITY);
     assert_int_equal(call(nodes[0], "id1", act_add, NULL, &result, PATIENCE_MS), MESH_ENOCAPABILITY);
