@@ -333,13 +333,13 @@ static void dials_are_told_that_the_node_stops(void **state)
     const struct net_options o = {.no_epmd = true, .dial_port = port, .listen = "127.0.0.1"};
     party_start(&b, "b@127.0.0.1", &o);
     for (int i = 0; i < 10; i++)
-        assert_int_equal(net_dial(b.net, "x@127.0.0.1"), MESH_OK); /* one attempt for all of them */
+        assert_int_equal(net_dial(b.net, "x@127.0.0.1"), MESH_OK); /* one attempt for those that came by now */
     int fd = accept(listener, NULL, NULL);
     assert_true(fd >= 0);
     assert_int_equal(net_stop(b.net), MESH_OK);
     assert_true(net_is_stopping(b.net));
     assert_int_equal(net_dial(b.net, "x@127.0.0.1"), MESH_ESTOPPED);
-    assert_int_equal(party_count(&b, &b.failures), 1);
+    assert_in_range(party_count(&b, &b.failures), 1, 10); /* dials that come behind the stop are told each */
     assert_true(says(&b, NET_STOPPING, REFUSAL_NONE));
     net_destroy(b.net);
     assert_int_equal(mesh_node_stop(b.node), MESH_OK);
