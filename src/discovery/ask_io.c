@@ -142,7 +142,7 @@ static int start_asking(const struct discovery_env *given, const struct ask_opti
 /* ---- LocalEpmd ----------------------------------------------------------------------------------------------------
  */
 
-static struct ask_options local_asking(const struct local_epmd_options *o)
+static struct ask_options local_asking(const mesh_local_epmd_options *o)
 {
     return (struct ask_options){"local_epmd", o->timeout_ms, o->per_second, o->epmd_port, true};
 }
@@ -169,7 +169,7 @@ static int local_start(const struct discovery_env *env, const void *options, str
 /* ---- ErlangHosts --------------------------------------------------------------------------------------------------
  */
 
-static struct ask_options hosts_asking(const struct erlang_hosts_options *o)
+static struct ask_options hosts_asking(const mesh_erlang_hosts_options *o)
 {
     return (struct ask_options){"erlang_hosts", o->timeout_ms, o->per_second, o->epmd_port, false};
 }
@@ -223,7 +223,7 @@ static int hosts_check(const void *options, struct discovery_reason *reason)
 static int hosts_start(const struct discovery_env *env, const void *options, struct discovery **out,
                        struct discovery_reason *reason)
 {
-    const struct erlang_hosts_options *o = options;
+    const mesh_erlang_hosts_options *o = options;
     struct ask_options a = hosts_asking(o);
     char path[PATH_MAX];
     mesh_bytes hosts[HOSTS_MAX];

@@ -9,7 +9,7 @@
 
 _Static_assert(EPMD_HOSTS_MAX <= ROSTER_MAX, "a whole list fits into the table");
 
-int epmd_list_check(const struct epmd_options *o, struct discovery_reason *reason)
+int epmd_list_check(const mesh_epmd_list_options *o, struct discovery_reason *reason)
 {
     if (o->hosts == NULL || o->count == 0 || o->count > EPMD_HOSTS_MAX) {
         reason_say(reason, "epmd: hosts: expected 1 to %u names of nodes, got %zu", EPMD_HOSTS_MAX,
@@ -28,7 +28,7 @@ int epmd_list_check(const struct epmd_options *o, struct discovery_reason *reaso
 
 static const struct source_ops ops = {0};
 
-int epmd_list_create(const struct discovery_env *env, const struct epmd_options *o, struct source **out)
+int epmd_list_create(const struct discovery_env *env, const mesh_epmd_list_options *o, struct source **out)
 {
     struct source *s = must_calloc(1, sizeof *s);
     int error = source_init(s, &ops, env, o->timeout_ms, o->per_second);

@@ -6,10 +6,10 @@
 #include "discovery/source.h"
 
 /* What is wrong with the options; see check in strategy.h. */
-int epmd_list_check(const struct epmd_options *options, struct discovery_reason *reason);
+int epmd_list_check(const mesh_epmd_list_options *options, struct discovery_reason *reason);
 
 /* A source in *out of checked options, whose names are all due at once; to be freed by source_destroy. A name that
  * stands there twice counts once, and our own is left out. MESH_EBADNAME; MESH_ENOMEM. */
-int epmd_list_create(const struct discovery_env *env, const struct epmd_options *options, struct source **out);
+int epmd_list_create(const struct discovery_env *env, const mesh_epmd_list_options *options, struct source **out);
 
 #endif

@@ -57,7 +57,7 @@ static void destroy(struct source *s)
 
 static const struct source_ops ops = {.next = next, .next_ms = next_ms, .counts = counts, .destroy = destroy};
 
-int gossip_create(const struct discovery_env *env, const struct gossip_options *options, struct source **out)
+int gossip_create(const struct discovery_env *env, const mesh_gossip_options *options, struct source **out)
 {
     struct gossip *g = must_calloc(1, sizeof *g);
     int error = source_init(&g->source, &ops, env, GOSSIP_EVERY_MS, options->per_second);

@@ -25,12 +25,12 @@ struct gossip_addresses {
 };
 
 /* What is wrong with the options; see check in strategy.h. out may be NULL. */
-int gossip_options_check(const struct gossip_options *options, struct gossip_addresses *out,
+int gossip_options_check(const mesh_gossip_options *options, struct gossip_addresses *out,
                          struct discovery_reason *reason);
 
 /* A gossip source in *out, whose first packet is due at once; to be freed by source_destroy. env's loop, logger, seen
  * and gone are not looked at. Errors: MESH_EBADNAME, and those of gossip_codec_init. */
-int gossip_create(const struct discovery_env *env, const struct gossip_options *options, struct source **out);
+int gossip_create(const struct discovery_env *env, const mesh_gossip_options *options, struct source **out);
 
 /* A packet has come, whatever it is. data is not NULL when len is not 0. */
 void gossip_receive(struct source *s, mesh_bytes packet, uint64_t now_ms);

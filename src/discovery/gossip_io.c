@@ -82,7 +82,7 @@ static int step(int error, const char *option, const char *value, struct discove
     return MESH_ESYSTEM;
 }
 
-static int join(struct gossip_io *io, const struct gossip_options *o, uint8_t ttl, struct discovery_reason *reason)
+static int join(struct gossip_io *io, const mesh_gossip_options *o, uint8_t ttl, struct discovery_reason *reason)
 {
     const char *group = o->multicast_addr != NULL ? o->multicast_addr : GOSSIP_MULTICAST_ADDR;
     int error = step(uv_udp_set_membership(&io->socket, group, o->multicast_if, UV_JOIN_GROUP), "multicast_addr", group,
@@ -95,7 +95,7 @@ static int join(struct gossip_io *io, const struct gossip_options *o, uint8_t tt
     return error == MESH_OK ? step(uv_udp_set_multicast_loop(&io->socket, 1), "multicast loopback", "", reason) : error;
 }
 
-static int open_socket(struct gossip_io *io, const struct gossip_options *o, const struct gossip_addresses *a,
+static int open_socket(struct gossip_io *io, const mesh_gossip_options *o, const struct gossip_addresses *a,
                        struct discovery_reason *reason)
 {
     struct sockaddr_in local = address_of(a->if_addr, a->port);
@@ -119,7 +119,7 @@ static int check(const void *options, struct discovery_reason *reason)
 static int start(const struct discovery_env *given, const void *options, struct discovery **out,
                  struct discovery_reason *reason)
 {
-    const struct gossip_options *o = options;
+    const mesh_gossip_options *o = options;
     struct discovery_env env = drive_env(given);
     struct gossip_addresses addresses;
     struct source *source;

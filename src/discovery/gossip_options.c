@@ -34,7 +34,7 @@ static int refuse_address(const char *option, const char *text, const char *expe
     return MESH_EINVAL;
 }
 
-static int check_interface(const struct gossip_options *o, struct gossip_addresses *a, struct discovery_reason *reason)
+static int check_interface(const mesh_gossip_options *o, struct gossip_addresses *a, struct discovery_reason *reason)
 {
     const char *if_addr = o->if_addr != NULL ? o->if_addr : GOSSIP_IF_ADDR;
     uint8_t multicast_if[4];
@@ -51,7 +51,7 @@ static int check_interface(const struct gossip_options *o, struct gossip_address
     return MESH_OK;
 }
 
-static int check_target(const struct gossip_options *o, struct gossip_addresses *a, struct discovery_reason *reason)
+static int check_target(const mesh_gossip_options *o, struct gossip_addresses *a, struct discovery_reason *reason)
 {
     const char *target = o->multicast_addr != NULL ? o->multicast_addr : GOSSIP_MULTICAST_ADDR;
     bool sound = parse_ipv4(target, a->multicast_addr);
@@ -63,7 +63,7 @@ static int check_target(const struct gossip_options *o, struct gossip_addresses 
     return MESH_OK;
 }
 
-int gossip_options_check(const struct gossip_options *o, struct gossip_addresses *out, struct discovery_reason *reason)
+int gossip_options_check(const mesh_gossip_options *o, struct gossip_addresses *out, struct discovery_reason *reason)
 {
     struct gossip_addresses a = {.port = (uint16_t)(o->port != 0 ? o->port : GOSSIP_PORT),
                                  .ttl = (uint8_t)(o->multicast_ttl != 0 ? o->multicast_ttl : 1)};

@@ -5,7 +5,7 @@
  * often is bounded: a name backs off, and all names of one strategy together have a number per second (roster.h).
  *
  *   const struct discovery_strategy *gossip = discovery_strategy("gossip");
- *   struct gossip_options options = {.secret = "s3cret"};
+ *   mesh_gossip_options options = {.secret = "s3cret"};
  *   int error = gossip->start(&env, &options, &d, &reason);
  *   ...
  *   gossip->stop(d, stopped, context);

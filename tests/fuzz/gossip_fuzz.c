@@ -59,7 +59,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const struct discovery_env env = {
         .node = "own@127.0.0.1", .context = &random, .connected = connected, .random = next_random};
     judge_alone((mesh_bytes){data, size});
-    if (gossip_create(&env, &(struct gossip_options){0}, &s) != MESH_OK)
+    if (gossip_create(&env, &(mesh_gossip_options){0}, &s) != MESH_OK)
         abort();
     for (size_t i = 0; size - i >= 3;) {
         size_t len = (size_t)data[i + 1] << 8 | data[i + 2];

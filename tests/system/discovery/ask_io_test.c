@@ -46,7 +46,7 @@ static void expect_count(enum fake_epmd_mode mode, const char *answer, const cha
     struct fake_epmd epmd;
     stage_open(&s);
     fake_epmd_open(&epmd, &s.loop, mode, answer);
-    struct local_epmd_options options = {.timeout_ms = 10, .epmd_port = epmd.port};
+    mesh_local_epmd_options options = {.timeout_ms = 10, .epmd_port = epmd.port};
     struct discovery *d = start(&s, &discovery_local_epmd, &options);
     while (stage_count(&discovery_local_epmd, d, counter) < 3)
         stage_step(&s);
@@ -92,7 +92,7 @@ static void an_epmd_that_is_not_there_is_asked_again(void **state)
     uint16_t port = epmd.port;
     fake_epmd_close(&epmd);
     uv_run(&s.loop, UV_RUN_NOWAIT);
-    struct local_epmd_options options = {.timeout_ms = 10, .epmd_port = port};
+    mesh_local_epmd_options options = {.timeout_ms = 10, .epmd_port = port};
     struct discovery_env env = stage_env(&s, OWN);
     env.logger = &logger;
     assert_int_equal(discovery_local_epmd.start(&env, &options, &d, &reason), MESH_OK);
@@ -112,7 +112,7 @@ static void a_silent_epmd_is_given_up_and_can_be_left_at_any_time(void **state)
     struct fake_epmd epmd;
     stage_open(&s);
     fake_epmd_open(&epmd, &s.loop, FAKE_SILENT, "");
-    struct local_epmd_options options = {.timeout_ms = 10, .epmd_port = epmd.port};
+    mesh_local_epmd_options options = {.timeout_ms = 10, .epmd_port = epmd.port};
     struct discovery *first = start(&s, &discovery_local_epmd, &options);
     struct discovery *second = start(&s, &discovery_local_epmd, &options);
     while (epmd.questions < 2)
@@ -177,7 +177,7 @@ static void expect_node(const char *node)
     stage_open(&s);
     world_watch(&s.world, 0, node);
     fake_epmd_open(&epmd, &s.loop, FAKE_ANSWERS, "name peer at port 4001\n");
-    struct erlang_hosts_options options = {.timeout_ms = 20, .epmd_port = epmd.port};
+    mesh_erlang_hosts_options options = {.timeout_ms = 20, .epmd_port = epmd.port};
     struct discovery *d = start(&s, &discovery_erlang_hosts, &options);
     while (s.world.seen[0] == 0)
         stage_step(&s);
@@ -196,17 +196,17 @@ static void the_hosts_file_is_that_of_the_folder_or_else_of_home(void **state)
     stage_open(&s);
     snprintf(home_file, sizeof home_file, "%s/.hosts.erlang", f.home);
     snprintf(expected, sizeof expected, "erlang_hosts: %s: No such file or directory", home_file);
-    refuses(&s, &discovery_erlang_hosts, &(struct erlang_hosts_options){0}, MESH_ESYSTEM, expected);
+    refuses(&s, &discovery_erlang_hosts, &(mesh_erlang_hosts_options){0}, MESH_ESYSTEM, expected);
     write_file(home_file, "localhost.\n");
     expect_node("peer@localhost"); /* its name is looked up */
     write_file(".hosts.erlang", "'127.0.0.1'.\n");
     expect_node("peer@127.0.0.1");
     write_file(".hosts.erlang", "'a'.\nb\n");
-    refuses(&s, &discovery_erlang_hosts, &(struct erlang_hosts_options){0}, MESH_EINVAL,
+    refuses(&s, &discovery_erlang_hosts, &(mesh_erlang_hosts_options){0}, MESH_EINVAL,
             "erlang_hosts: .hosts.erlang:3: expected a dot behind the host, and a new line behind the dot");
-    refuses(&s, &discovery_erlang_hosts, &(struct erlang_hosts_options){.file = "other"}, MESH_ESYSTEM,
+    refuses(&s, &discovery_erlang_hosts, &(mesh_erlang_hosts_options){.file = "other"}, MESH_ESYSTEM,
             "erlang_hosts: other: No such file or directory");
-    refuses(&s, &discovery_erlang_hosts, &(struct erlang_hosts_options){.file = "."}, MESH_ESYSTEM,
+    refuses(&s, &discovery_erlang_hosts, &(mesh_erlang_hosts_options){.file = "."}, MESH_ESYSTEM,
             "erlang_hosts: .: Is a directory");
     stage_close(&s);
     leave(&f);
@@ -224,9 +224,9 @@ static void epmds_port_comes_from_the_environment_unless_given(void **state)
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         setenv("ERL_EPMD_PORT", bad[i], 1);
         snprintf(text, sizeof text, "local_epmd: ERL_EPMD_PORT: expected 1 to 65535, got \"%s\"", bad[i]);
-        refuses(&s, &discovery_local_epmd, &(struct local_epmd_options){0}, MESH_EINVAL, text);
+        refuses(&s, &discovery_local_epmd, &(mesh_local_epmd_options){0}, MESH_EINVAL, text);
     }
-    struct local_epmd_options given = {.timeout_ms = 10, .epmd_port = epmd.port}, zero = {.timeout_ms = 10};
+    mesh_local_epmd_options given = {.timeout_ms = 10, .epmd_port = epmd.port}, zero = {.timeout_ms = 10};
     struct discovery *d = start(&s, &discovery_local_epmd, &given); /* ERL_EPMD_PORT is not looked at */
     while (stage_count(&discovery_local_epmd, d, "answers_good") == 0)
         stage_step(&s);

@@ -115,13 +115,13 @@ static struct discovery *start(struct stage *s, const struct discovery_strategy 
 }
 
 /* Both sides hear each other with these options. */
-static void gossip_both_ways(const struct gossip_options *given, const char *minor_version)
+static void gossip_both_ways(const mesh_gossip_options *given, const char *minor_version)
 {
     if (skipped())
         skip();
     struct stage s;
     struct child beam;
-    struct gossip_options options = *given;
+    mesh_gossip_options options = *given;
     char port[16];
     stage_open(&s);
     world_watch(&s.world, 0, BEAM);
@@ -153,21 +153,21 @@ static void gossip_both_ways(const struct gossip_options *given, const char *min
 static void gossip_plain(void **state)
 {
     (void)state;
-    gossip_both_ways(&(struct gossip_options){.multicast_if = "127.0.0.1"}, "1");
-    gossip_both_ways(&(struct gossip_options){.multicast_if = "127.0.0.1"}, "2");
+    gossip_both_ways(&(mesh_gossip_options){.multicast_if = "127.0.0.1"}, "1");
+    gossip_both_ways(&(mesh_gossip_options){.multicast_if = "127.0.0.1"}, "2");
 }
 
 static void gossip_with_a_secret(void **state)
 {
     (void)state;
-    gossip_both_ways(&(struct gossip_options){.multicast_if = "127.0.0.1", .secret = "a secret"}, "1");
-    gossip_both_ways(&(struct gossip_options){.multicast_if = "127.0.0.1", .secret = "a secret"}, "2");
+    gossip_both_ways(&(mesh_gossip_options){.multicast_if = "127.0.0.1", .secret = "a secret"}, "1");
+    gossip_both_ways(&(mesh_gossip_options){.multicast_if = "127.0.0.1", .secret = "a secret"}, "2");
 }
 
 static void gossip_by_broadcast(void **state)
 {
     (void)state;
-    gossip_both_ways(&(struct gossip_options){.broadcast_only = true, .multicast_addr = "127.255.255.255"}, "1");
+    gossip_both_ways(&(mesh_gossip_options){.broadcast_only = true, .multicast_addr = "127.255.255.255"}, "1");
 }
 
 /* A port that was free a moment ago. */
@@ -226,13 +226,13 @@ static void a_node_at_a_real_epmd_comes_goes_and_comes_back(void **state)
     setenv("ERL_EPMD_PORT", port, 1);
     const char *const argv[] = {"epmd", NULL};
     spawn(&s, &epmd, argv);
-    follow_a_node(&discovery_local_epmd, &s, &(struct local_epmd_options){.timeout_ms = 50});
+    follow_a_node(&discovery_local_epmd, &s, &(mesh_local_epmd_options){.timeout_ms = 50});
     FILE *file = fopen(path, "w");
     assert_non_null(file);
     assert_true(fputs("'127.0.0.1'.\n", file) >= 0);
     assert_int_equal(fclose(file), 0);
     world_forget(&s.world);
-    follow_a_node(&discovery_erlang_hosts, &s, &(struct erlang_hosts_options){.file = path, .timeout_ms = 50});
+    follow_a_node(&discovery_erlang_hosts, &s, &(mesh_erlang_hosts_options){.file = path, .timeout_ms = 50});
     unlink(path);
     unsetenv("ERL_EPMD_PORT");
     end(&s, &epmd);

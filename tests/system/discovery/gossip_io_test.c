@@ -15,7 +15,7 @@ static uint32_t port_of_this_process(void)
     return 30000 + (uint32_t)getpid() % 10000;
 }
 
-static struct discovery *start(struct stage *s, struct world *w, const char *node, const struct gossip_options *options)
+static struct discovery *start(struct stage *s, struct world *w, const char *node, const mesh_gossip_options *options)
 {
     struct discovery_env env = world_env(w, node);
     struct discovery_reason reason = {""};
@@ -32,7 +32,7 @@ static uint64_t count(const struct discovery *d, const char *name)
 }
 
 /* Two nodes with these options report each other, and not themselves. */
-static void find_each_other(const struct gossip_options *options)
+static void find_each_other(const mesh_gossip_options *options)
 {
     struct stage s;
     struct world two = {.random = 5};
@@ -52,29 +52,29 @@ static void find_each_other(const struct gossip_options *options)
 static void two_nodes_find_each_other_by_multicast(void **state)
 {
     (void)state;
-    find_each_other(&(struct gossip_options){.port = port_of_this_process(), .multicast_if = "127.0.0.1"});
+    find_each_other(&(mesh_gossip_options){.port = port_of_this_process(), .multicast_if = "127.0.0.1"});
 }
 
 static void two_nodes_find_each_other_with_a_secret(void **state)
 {
     (void)state;
     find_each_other(
-        &(struct gossip_options){.port = port_of_this_process(), .multicast_if = "127.0.0.1", .secret = "s3cret"});
+        &(mesh_gossip_options){.port = port_of_this_process(), .multicast_if = "127.0.0.1", .secret = "s3cret"});
 }
 
 static void two_nodes_find_each_other_bound_to_the_group(void **state)
 {
     (void)state;
-    find_each_other(&(struct gossip_options){.port = port_of_this_process(),
-                                             .if_addr = "239.7.7.7",
-                                             .multicast_addr = "239.7.7.7",
-                                             .multicast_if = "127.0.0.1"});
+    find_each_other(&(mesh_gossip_options){.port = port_of_this_process(),
+                                           .if_addr = "239.7.7.7",
+                                           .multicast_addr = "239.7.7.7",
+                                           .multicast_if = "127.0.0.1"});
 }
 
 static void two_nodes_find_each_other_by_broadcast(void **state)
 {
     (void)state;
-    find_each_other(&(struct gossip_options){
+    find_each_other(&(mesh_gossip_options){
         .port = port_of_this_process(), .broadcast_only = true, .multicast_addr = "127.255.255.255"});
 }
 
@@ -82,8 +82,8 @@ static void nodes_with_different_secrets_do_not_see_each_other(void **state)
 {
     (void)state;
     struct stage s;
-    struct gossip_options plain = {.port = port_of_this_process(), .multicast_if = "127.0.0.1"};
-    struct gossip_options secret = plain, other = plain;
+    mesh_gossip_options plain = {.port = port_of_this_process(), .multicast_if = "127.0.0.1"};
+    mesh_gossip_options secret = plain, other = plain;
     secret.secret = "s3cret";
     other.secret = "another";
     stage_open(&s);
@@ -126,7 +126,7 @@ static void what_is_no_packet_is_counted_and_the_next_good_one_read(void **state
     struct sockaddr_in group;
     stage_open(&s);
     world_watch(&s.world, 0, TWO);
-    struct gossip_options options = {.port = port_of_this_process(), .multicast_if = "127.0.0.1"};
+    mesh_gossip_options options = {.port = port_of_this_process(), .multicast_if = "127.0.0.1"};
     struct discovery *d = start(&s, &s.world, ONE, &options);
     int fd = open_sender(&group);
     snprintf((char *)largest, sizeof largest, "heartbeat::");
@@ -159,10 +159,10 @@ static void a_start_that_fails_leaves_nothing_and_says_why(void **state)
     struct discovery *d = NULL;
     stage_open(&s);
     struct discovery_env env = stage_env(&s, ONE);
-    struct gossip_options options = {.port = port_of_this_process(), .multicast_if = "192.0.2.1"};
+    mesh_gossip_options options = {.port = port_of_this_process(), .multicast_if = "192.0.2.1"};
     assert_int_equal(discovery_gossip.start(&env, &options, &d, &reason), MESH_ESYSTEM);
     assert_string_equal(reason.text, "gossip: multicast_addr 233.252.1.32: no such device");
-    options = (struct gossip_options){
+    options = (mesh_gossip_options){
         .port = port_of_this_process(), .if_addr = "192.0.2.1", .broadcast_only = true, .multicast_addr = "255.0.0.1"};
     assert_int_equal(discovery_gossip.start(&env, &options, &d, &reason), MESH_ESYSTEM);
     assert_non_null(strstr(reason.text, "gossip: port "));

@@ -24,10 +24,10 @@ struct sources {
     struct fake_epmd epmd;
     char hosts_path[64];
     const char *list[3];
-    struct gossip_options gossip;
-    struct epmd_options epmd_list;
-    struct local_epmd_options local;
-    struct erlang_hosts_options hosts;
+    mesh_gossip_options gossip;
+    mesh_epmd_list_options epmd_list;
+    mesh_local_epmd_options local;
+    mesh_erlang_hosts_options hosts;
     struct discovery *speaker;
     struct subject subjects[4];
 };
@@ -41,9 +41,9 @@ static void write_file(const char *path, const char *text)
 }
 
 /* Gossip on a port that no other test has at the same time: each program has a range of its own. */
-static struct gossip_options loopback_gossip(void)
+static mesh_gossip_options loopback_gossip(void)
 {
-    return (struct gossip_options){.port = 10000 + (uint32_t)getpid() % 10000, .multicast_if = "127.0.0.1"};
+    return (mesh_gossip_options){.port = 10000 + (uint32_t)getpid() % 10000, .multicast_if = "127.0.0.1"};
 }
 
 static void never_seen(void *context, const char *node)
@@ -63,9 +63,9 @@ static void open_sources(struct stage *s, struct sources *c)
     c->list[1] = PEER;
     c->list[2] = "third@127.0.0.1";
     c->gossip = loopback_gossip();
-    c->epmd_list = (struct epmd_options){.hosts = c->list, .count = 3, .timeout_ms = 20};
-    c->local = (struct local_epmd_options){.timeout_ms = 20, .epmd_port = c->epmd.port};
-    c->hosts = (struct erlang_hosts_options){.file = c->hosts_path, .timeout_ms = 20, .epmd_port = c->epmd.port};
+    c->epmd_list = (mesh_epmd_list_options){.hosts = c->list, .count = 3, .timeout_ms = 20};
+    c->local = (mesh_local_epmd_options){.timeout_ms = 20, .epmd_port = c->epmd.port};
+    c->hosts = (mesh_erlang_hosts_options){.file = c->hosts_path, .timeout_ms = 20, .epmd_port = c->epmd.port};
     c->subjects[0] = (struct subject){&discovery_gossip, &c->gossip};
     c->subjects[1] = (struct subject){&discovery_epmd, &c->epmd_list};
     c->subjects[2] = (struct subject){&discovery_local_epmd, &c->local};

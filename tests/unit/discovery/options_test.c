@@ -36,7 +36,7 @@ static void strategies_are_found_by_name(void **state)
 static void gossip_has_the_defaults_of_libcluster(void **state)
 {
     (void)state;
-    struct gossip_options zero = {0};
+    mesh_gossip_options zero = {0};
     struct gossip_addresses a;
     assert_int_equal(gossip_options_check(&zero, &a, NULL), MESH_OK);
     assert_int_equal(a.port, 45892);
@@ -45,7 +45,7 @@ static void gossip_has_the_defaults_of_libcluster(void **state)
     assert_memory_equal(a.multicast_addr, "\xE9\xFC\1\x20", 4);
 }
 
-#define GOSSIP(...) (&(struct gossip_options){__VA_ARGS__})
+#define GOSSIP(...) (&(mesh_gossip_options){__VA_ARGS__})
 
 static void gossip_options_are_judged(void **state)
 {
@@ -91,30 +91,30 @@ static void epmd_options_are_judged(void **state)
     (void)state;
     const struct discovery_strategy *s = &discovery_epmd;
     static const char *const good[] = {"a@127.0.0.1", "b@127.0.0.1"}, *const bad[] = {"a@127.0.0.1", "127.0.0.1"};
-    accepted(s, &(struct epmd_options){.hosts = good, .count = 2});
-    refused(s, &(struct epmd_options){0}, "epmd: hosts: expected 1 to 1024 names of nodes, got 0");
-    refused(s, &(struct epmd_options){.hosts = good, .count = 1025},
+    accepted(s, &(mesh_epmd_list_options){.hosts = good, .count = 2});
+    refused(s, &(mesh_epmd_list_options){0}, "epmd: hosts: expected 1 to 1024 names of nodes, got 0");
+    refused(s, &(mesh_epmd_list_options){.hosts = good, .count = 1025},
             "epmd: hosts: expected 1 to 1024 names of nodes, got 1025");
-    refused(s, &(struct epmd_options){.hosts = bad, .count = 2},
+    refused(s, &(mesh_epmd_list_options){.hosts = bad, .count = 2},
             "epmd: hosts: expected names such as game@127.0.0.1, got \"127.0.0.1\" (number 2)");
-    refused(s, &(struct epmd_options){.hosts = good, .count = 2, .timeout_ms = 9},
+    refused(s, &(mesh_epmd_list_options){.hosts = good, .count = 2, .timeout_ms = 9},
             "epmd: timeout: expected 10 to 3600000 ms, got 9");
-    refused(s, &(struct epmd_options){.hosts = good, .count = 2, .per_second = 10001},
+    refused(s, &(mesh_epmd_list_options){.hosts = good, .count = 2, .per_second = 10001},
             "epmd: per_second: expected 1 to 10000, got 10001");
 }
 
 static void options_of_those_that_ask_epmd_are_judged(void **state)
 {
     (void)state;
-    accepted(&discovery_local_epmd, &(struct local_epmd_options){0});
-    accepted(&discovery_erlang_hosts, &(struct erlang_hosts_options){0});
-    refused(&discovery_local_epmd, &(struct local_epmd_options){.epmd_port = 65536},
+    accepted(&discovery_local_epmd, &(mesh_local_epmd_options){0});
+    accepted(&discovery_erlang_hosts, &(mesh_erlang_hosts_options){0});
+    refused(&discovery_local_epmd, &(mesh_local_epmd_options){.epmd_port = 65536},
             "local_epmd: epmd_port: expected 1 to 65535, got 65536");
-    refused(&discovery_local_epmd, &(struct local_epmd_options){.timeout_ms = 3600001},
+    refused(&discovery_local_epmd, &(mesh_local_epmd_options){.timeout_ms = 3600001},
             "local_epmd: timeout: expected 10 to 3600000 ms, got 3600001");
-    refused(&discovery_erlang_hosts, &(struct erlang_hosts_options){.timeout_ms = 1},
+    refused(&discovery_erlang_hosts, &(mesh_erlang_hosts_options){.timeout_ms = 1},
             "erlang_hosts: timeout: expected 10 to 3600000 ms, got 1");
-    refused(&discovery_erlang_hosts, &(struct erlang_hosts_options){.epmd_port = 70000},
+    refused(&discovery_erlang_hosts, &(mesh_erlang_hosts_options){.epmd_port = 70000},
             "erlang_hosts: epmd_port: expected 1 to 65535, got 70000");
 }
 

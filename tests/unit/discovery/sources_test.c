@@ -49,7 +49,7 @@ static struct source *make_gossip(struct run *r, const struct discovery_env *env
 {
     struct source *s = NULL;
     (void)r;
-    assert_int_equal(gossip_create(env, &(struct gossip_options){0}, &s), MESH_OK);
+    assert_int_equal(gossip_create(env, &(mesh_gossip_options){0}, &s), MESH_OK);
     return s;
 }
 
@@ -57,14 +57,14 @@ static struct source *make_secret_gossip(struct run *r, const struct discovery_e
 {
     struct source *s = NULL;
     (void)r;
-    assert_int_equal(gossip_create(env, &(struct gossip_options){.secret = "s3cret"}, &s), MESH_OK);
+    assert_int_equal(gossip_create(env, &(mesh_gossip_options){.secret = "s3cret"}, &s), MESH_OK);
     return s;
 }
 
 static struct source *make_list(struct run *r, const struct discovery_env *env)
 {
     struct source *s = NULL;
-    const struct epmd_options options = {.hosts = r->alive, .count = r->alive_count};
+    const mesh_epmd_list_options options = {.hosts = r->alive, .count = r->alive_count};
     assert_int_equal(epmd_list_create(env, &options, &s), MESH_OK);
     return s;
 }
@@ -326,9 +326,10 @@ static void refuses_a_name_of_our_own_that_is_none(const struct subject *subject
     const mesh_bytes host = mesh_str("127.0.0.1");
     struct source *s = NULL;
     if (subject->fixed)
-        assert_int_equal(epmd_list_create(&env, &(struct epmd_options){.hosts = hosts, .count = 1}, &s), MESH_EBADNAME);
+        assert_int_equal(epmd_list_create(&env, &(mesh_epmd_list_options){.hosts = hosts, .count = 1}, &s),
+                         MESH_EBADNAME);
     else if (subject->show != NULL)
-        assert_int_equal(gossip_create(&env, &(struct gossip_options){0}, &s), MESH_EBADNAME);
+        assert_int_equal(gossip_create(&env, &(mesh_gossip_options){0}, &s), MESH_EBADNAME);
     else
         assert_int_equal(ask_create(&env, &host, 1, 0, 0, &s), MESH_EBADNAME);
     assert_null(s);
