@@ -40,6 +40,9 @@
 #define DIST_ALIAS (UINT64_C(1) << 35)
 #define DIST_ALTACT_SIG (UINT64_C(1) << 37)
 
+/* Not of OTP, which ignores it: nodes of this kind know each other by it. The highest but the sign. */
+#define DIST_MESH (UINT64_C(1) << 62)
+
 /* What OTP 25 takes for granted in its peers, and what OTP 26 does besides. */
 #define DIST_MANDATORY_25                                                                                              \
     (DIST_EXTENDED_REFERENCES | DIST_FUN_TAGS | DIST_NEW_FUN_TAGS | DIST_EXTENDED_PIDS_PORTS | DIST_EXPORT_PTR_TAG |   \

@@ -8,7 +8,8 @@
  * For one name, in this order and each on the link's worker, between handlers: `up`; `message`, as often as messages
  * come; `down`, once. A new link of that name comes up after the old one's `down` has returned. These functions and
  * dial_failed may call everything here but net_create, net_stop, net_destroy, and net_send with a time to wait; they
- * must not block, run no code of the user's, and hold no lock of theirs while they call.
+ * must not block, and run no code of the user's. No function here calls an op from inside, so that a caller may hold
+ * locks that the ops take, unless it waits.
  *
  * Sending is for any thread. Messages of one sender arrive in their order; others go past a large one (outbox.h). What
  * has not been written when a link ends is lost, and nobody is told of each message: `down` tells it for all. */
@@ -25,6 +26,7 @@ struct net_link;
 struct runtime;
 
 #define NET_TICKTIME_MS 60000u /* default of net_options.ticktime_ms */
+#define NET_PROBE_MS 3000u     /* default of net_options.probe_ms */
 
 /* Why a link ended, or could not be made. */
 #define NET_REASONS(X)                                                                                                 \
@@ -60,6 +62,10 @@ struct net_reason {
 const char *net_reason_text(const struct net_reason *reason);
 
 struct net_ops {
+    /* The creation is known, and nobody has connected yet: the first op, once, on worker 0. Anything but MESH_OK: the
+     * net does not start, and net_create returns this. NULL: nobody wants to know. */
+    int (*created)(void *context, struct net *net, uint32_t creation);
+
     /* The link is up: from now on net_find gives it. Only afterwards anything is read from it. */
     void (*up)(void *context, struct net_link *link);
 
@@ -88,6 +94,8 @@ struct net_options {
     const char *epmd_address; /* where an epmd of our own listens; NULL: ERL_EPMD_ADDRESS, else everywhere */
 
     uint32_t ticktime_ms;        /* the same on all nodes; 0: NET_TICKTIME_MS; at least 1000 */
+    uint32_t probe_ms;           /* likewise, of links to nodes of this kind (DIST_MESH); 0: NET_PROBE_MS, at most
+                                    ticktime_ms */
     uint32_t half_open_max;      /* handshakes at a time; 0: PEERS_HALF_OPEN_MAX */
     struct frame_limits receive; /* what a peer may cost */
     struct outbox_limits send;   /* what may wait for a peer */

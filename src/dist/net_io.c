@@ -105,7 +105,9 @@ static void begin(struct net *net, uint32_t creation)
         net->listener = -1;
         net->parts++;
     }
-    tell_started(net, error);
+    if (error == 0 && net->ops->created != NULL)
+        net->refused = net->ops->created(net->context, net, creation);
+    tell_started(net, net->refused != MESH_OK ? -ECANCELED : error);
 }
 
 static void on_registered(void *context, uint32_t creation)
@@ -260,6 +262,10 @@ static int fill_in(struct net_options *o, struct net_trouble *trouble)
         o->ticktime_ms = NET_TICKTIME_MS;
     if (o->ticktime_ms < TICKTIME_MIN_MS)
         return complain(trouble, MESH_EINVAL, "ticktime_ms", "expected 1000 or more");
+    if (o->probe_ms == 0)
+        o->probe_ms = NET_PROBE_MS;
+    if (o->probe_ms > o->ticktime_ms)
+        o->probe_ms = o->ticktime_ms;
     if (o->epmd_address == NULL)
         o->epmd_address = getenv("ERL_EPMD_ADDRESS");
     return MESH_OK;
@@ -299,12 +305,13 @@ static struct net *make(struct runtime *rt, const struct net_options *o, const s
     net->port = socket_port(listener);
     if (o->dial_port == 0)
         net->options.dial_port = net->port;
-    net->config = (struct handshake_config){.name = mesh_str(net->options.name),
-                                            .cookie = net->options.cookie,
-                                            .flags = o->hidden ? DIST_OFFERED & ~DIST_PUBLISHED : DIST_OFFERED,
-                                            .allowed = is_allowed,
-                                            .outstanding = is_outstanding,
-                                            .context = net};
+    net->config =
+        (struct handshake_config){.name = mesh_str(net->options.name),
+                                  .cookie = net->options.cookie,
+                                  .flags = (o->hidden ? DIST_OFFERED & ~DIST_PUBLISHED : DIST_OFFERED) | DIST_MESH,
+                                  .allowed = is_allowed,
+                                  .outstanding = is_outstanding,
+                                  .context = net};
     pthread_mutex_init(&net->lock, NULL);
     pthread_cond_init(&net->changed, NULL);
     peers_init(&net->peers, mesh_str(net->options.name), o->half_open_max);
@@ -322,6 +329,8 @@ static struct net *make(struct runtime *rt, const struct net_options *o, const s
 static int explain(const struct net *net, int error, struct net_trouble *trouble)
 {
     char what[320];
+    if (error == -ECANCELED)
+        return net->refused;
     if (error == -EEXIST) {
         snprintf(what, sizeof what, "the name %s", net->options.name);
         return complain(trouble, MESH_EEXISTS, what, "epmd knows another node of this name");

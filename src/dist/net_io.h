@@ -76,10 +76,11 @@ struct net {
     struct handshake_config config;
     mesh_limits terms;
 
-    pthread_mutex_t lock; /* a leaf: the next six */
+    pthread_mutex_t lock; /* a leaf: the next seven */
     pthread_cond_t changed;
     bool started, stopped;
-    int start_error;        /* the negative errno of the registration */
+    int start_error;        /* the negative errno of the registration; ECANCELED: refused says why */
+    int refused;            /* what the op `created` returned */
     struct net_link *links; /* from the end of the handshake to that of the link; worker 0 adds and removes */
     _Atomic bool stopping;  /* written under the lock; read without it by net_is_stopping */
 
@@ -136,6 +137,7 @@ struct net_link {
     bool short_of_memory; /* since link_create */
     bool wrote;           /* since the last tick */
     uint64_t heard_ms;
+    uint64_t ticked_ms; /* when it was last seen to that something is written */
     struct frame_reader reader;
     struct outbox_batch batch;
     mesh_buf early; /* packets that came with the end of the handshake */

@@ -14,6 +14,7 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "dist/flags.h"
 #include "dist/net_io.h"
 
 enum {
@@ -367,11 +368,22 @@ static void on_ready(uv_poll_t *poll, int status, int events)
 
 /* ---- ticks ------------------------------------------------------------------------------------------------------- */
 
-/* A tick, if nothing has been written since the last look and nothing waits to be. */
-static void tick(struct net_link *link)
+/* How long a peer may be silent. A node of this kind ticks more often, since its shards wait for others to serve. */
+static uint32_t silence_ms(const struct net_link *link)
 {
+    const struct net_options *o = &link->net->options;
+    return link->flags & DIST_MESH ? o->probe_ms : o->ticktime_ms;
+}
+
+/* A tick, if nothing has been written since the last look and nothing waits to be: four times in the time of silence.
+ */
+static void tick(struct net_link *link, uint64_t now_ms)
+{
+    if (now_ms - link->ticked_ms < silence_ms(link) / 4)
+        return;
     bool idle = !link->wrote && link->batch.at == link->batch.count;
     link->wrote = false;
+    link->ticked_ms = now_ms;
     if (!idle)
         return;
     pthread_mutex_lock(&link->lock);
@@ -382,9 +394,9 @@ static void tick(struct net_link *link)
 }
 
 /* After a time in which this process did not run, what has come meanwhile is still in the socket. */
-static bool is_silent(struct net_link *link, uint64_t now_ms, uint32_t ticktime_ms)
+static bool is_silent(struct net_link *link, uint64_t now_ms)
 {
-    if (now_ms - link->heard_ms < ticktime_ms)
+    if (now_ms - link->heard_ms < silence_ms(link))
         return false;
     if (read_some(link))
         return false;
@@ -398,10 +410,10 @@ static void on_tick(uv_timer_t *timer)
     const uint64_t now_ms = uv_now(&shard->worker->loop);
     for (struct net_link *link = shard->links; link != NULL; link = next) {
         next = link->shard_next;
-        if (is_silent(link, now_ms, shard->net->options.ticktime_ms))
+        if (is_silent(link, now_ms))
             link_end(link, NET_SILENT, REFUSAL_NONE);
         else if (!link->ended)
-            tick(link);
+            tick(link, now_ms);
     }
 }
 
@@ -410,7 +422,7 @@ static void on_tick(uv_timer_t *timer)
 static void enter_shard(struct net_link *link)
 {
     struct net_shard *shard = link->shard;
-    const uint32_t interval_ms = shard->net->options.ticktime_ms / 4;
+    const uint32_t interval_ms = shard->net->options.probe_ms / 4; /* the shorter of the two times */
     link->shard_next = shard->links;
     if (shard->links != NULL)
         shard->links->shard_prev = link;
@@ -425,7 +437,7 @@ static void start(struct worker *w, struct errand *e)
     struct net_link *link = link_of(e, offsetof(struct net_link, start));
     struct net *net = link->net;
     uv_update_time(&w->loop);
-    link->heard_ms = uv_now(&w->loop);
+    link->heard_ms = link->ticked_ms = uv_now(&w->loop);
     enter_shard(link);
     net_count(&net->ups, 1);
     atomic_store_explicit(&link->up, true, memory_order_release);

@@ -230,7 +230,7 @@ int outbox_put(struct outbox *o, const struct outbox_message *m)
     size_t body = m->control.len + m->message.len;
     if (body > o->limits.max_message)
         return MESH_ETOOBIG;
-    if (!outbox_has_room(o, body))
+    if (!m->must && !outbox_has_room(o, body))
         return MESH_EBUSY;
     int error = frame_writer_init(&writer, m->control, m->message, o->sequence + 1);
     if (error == MESH_OK)

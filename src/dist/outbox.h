@@ -55,6 +55,7 @@ struct outbox_message {
     mesh_bytes message;  /* may be empty */
     struct block *block; /* which message is in, or NULL: a message that is cut is copied then */
     uint64_t sender;     /* whose order is kept: any number; 0 is a sender like others */
+    bool must;           /* taken however much waits: its sender bounds it otherwise */
 };
 
 /* What is written next: stretches at..count-1, of which the first may be written in part. All zero: empty. */

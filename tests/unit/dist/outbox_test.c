@@ -86,7 +86,7 @@ static int put(struct wire *w, char c, size_t len, uint64_t sender)
     assert_non_null(bytes);
     memset(bytes, c, len);
     memset(control, c, sizeof control);
-    const struct outbox_message m = {{control, sizeof control}, {bytes, len}, block, sender};
+    const struct outbox_message m = {{control, sizeof control}, {bytes, len}, block, sender, false};
     int error = outbox_put(&w->box, &m);
     memset(control, 0, sizeof control); /* copied by now */
     if (block) {

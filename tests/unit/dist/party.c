@@ -270,7 +270,7 @@ static int send_term(struct party *p, struct net_link *link, uint64_t sender, me
     c.from = (mesh_term){.data = from.data, .len = from.len};
     c.to = (mesh_term){.data = to.data, .len = to.len};
     assert_int_equal(control_put(&tuple, &c, net_link_flags(link), &body), MESH_OK);
-    const struct outbox_message m = {mesh_buf_bytes(&tuple), body, block, sender};
+    const struct outbox_message m = {mesh_buf_bytes(&tuple), body, block, sender, false};
     int error = net_send(link, &m, wait_ms);
     mesh_buf_fini(&from);
     mesh_buf_fini(&to);
