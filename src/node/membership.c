@@ -540,10 +540,9 @@ void membership_close(struct membership *m)
     }
 }
 
-void membership_stop(struct membership *m)
+void membership_unlink(struct membership *m)
 {
     assert(is_closed(m));
-    m->transport.ops->stop(m->transport.context);
     for (size_t i = 0; i < CLUSTER_MEMBERS_MAX; i++) {
         link_drop(m->links[i]);
         m->links[i] = NULL;
@@ -687,4 +686,24 @@ void membership_read_stats(struct membership *m, struct membership_stats *stats)
     stats->parked = m->parked_count;
     cluster_stats(m->cluster, &stats->cluster);
     pthread_mutex_unlock(&m->lock);
+}
+
+/* With the lock. */
+static bool is_settled(struct membership *m)
+{
+    struct cluster_stats stats;
+    cluster_stats(m->cluster, &stats);
+    return !m->running && stats.synced && stats.claiming == 0 && stats.releasing == 0;
+}
+
+int membership_await(struct membership *m, uint64_t links, uint32_t timeout_ms)
+{
+    const struct timespec until = deadline_after(timeout_ms);
+    int rc = 0;
+    pthread_mutex_lock(&m->lock);
+    while (rc == 0 && !m->closed && (m->stats.links < links || !is_settled(m)))
+        rc = pthread_cond_timedwait(&m->changed, &m->lock, &until);
+    bool closed = m->closed;
+    pthread_mutex_unlock(&m->lock);
+    return closed ? MESH_ESTOPPING : rc == 0 ? MESH_OK : MESH_ETIMEOUT;
 }

@@ -162,8 +162,8 @@ bool membership_drain(struct membership *m, uint32_t timeout_ms);
 /* Ends all requests with MESH_ESTOPPING, and takes none any more. More than once is allowed. */
 void membership_close(struct membership *m);
 
-/* Ends the transport. After the runtime has stopped. */
-void membership_stop(struct membership *m);
+/* Lets go of all links. After the transport and the runtime have stopped. */
+void membership_unlink(struct membership *m);
 void membership_destroy(struct membership *m); /* after runtime_fini */
 
 /* Registers, and gives up: cluster.h has the errors. The latter waits until no shard of it is held and what
@@ -176,6 +176,9 @@ int membership_nodes_for(struct membership *m, const char *capability, mesh_name
 int membership_names(struct membership *m, mesh_names **names);
 int membership_shards(struct membership *m, const char *capability, uint32_t *shards);
 int membership_owner(struct membership *m, const char *capability, uint32_t shard, char *owner, size_t size);
+
+/* Waits until so many nodes are linked and nothing is under way. MESH_ETIMEOUT, MESH_ESTOPPING. */
+int membership_await(struct membership *m, uint64_t links, uint32_t timeout_ms);
 
 void membership_read_stats(struct membership *m, struct membership_stats *stats);
 

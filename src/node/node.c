@@ -32,11 +32,25 @@ int node_create(const mesh_node_options *options, struct mesh_node **node)
     return MESH_OK;
 }
 
+void node_use(struct mesh_node *node, const struct transport *transport)
+{
+    node->transport = *transport;
+}
+
+bool node_is_alone(struct mesh_node *node)
+{
+    pthread_mutex_lock(&node->capabilities.lock);
+    bool alone = node->transport.ops == NULL && node->capabilities.entries == NULL;
+    pthread_mutex_unlock(&node->capabilities.lock);
+    return alone;
+}
+
 int node_join_cluster(struct mesh_node *node, const struct membership_options *options,
                       const struct transport *transport)
 {
-    if (node->membership != NULL || node->capabilities.entries != NULL)
+    if (!node_is_alone(node))
         return MESH_EINVAL;
+    node_use(node, transport);
     node->capabilities.membership = membership_create(node, options, transport);
     return MESH_OK;
 }
@@ -53,16 +67,20 @@ static void leave_cluster(struct mesh_node *node)
 
 int node_destroy(struct mesh_node *node)
 {
-    struct membership *m = node->membership;
-    if (m != NULL && !node->left) {
-        leave_cluster(node);
+    struct transport transport = node->transport;
+    if (transport.ops != NULL && !node->left) {
+        if (node->membership != NULL)
+            leave_cluster(node);
+        transport.ops->stop(transport.context);
         node->left = true;
     }
     int rc = runtime_stop(&node->runtime);
     if (rc != MESH_OK)
         return rc;
-    if (m != NULL)
-        membership_stop(m);
+    if (node->membership != NULL)
+        membership_unlink(node->membership);
     free_node(node);
+    if (transport.ops != NULL && transport.ops->destroy != NULL)
+        transport.ops->destroy(transport.context);
     return MESH_OK;
 }

@@ -6,11 +6,13 @@
 
 #include "node/capabilities.h"
 #include "node/membership.h"
+#include "node/transport.h"
 #include "runtime/runtime.h"
 
 struct mesh_node {
     struct runtime runtime;
     struct capabilities capabilities;
+    struct transport transport;    /* stopped and destroyed with the node */
     struct membership *membership; /* NULL: a node of its own. Constant from the first call on */
     bool left;                     /* node_destroy has left the cluster */
 };
@@ -18,8 +20,14 @@ struct mesh_node {
 /* Makes and starts a node; options are complete but for defaults, and checked. */
 int node_create(const mesh_node_options *options, struct mesh_node **node);
 
-/* Makes a node that has no capability yet, and has made no call, part of a cluster. The transport is used from here on,
- * and stopped by node_destroy. MESH_EINVAL: it has one, or is part of a cluster already. */
+/* Gives a node a transport, which node_destroy stops; without node_join_cluster the node is no member of a cluster. */
+void node_use(struct mesh_node *node, const struct transport *transport);
+
+/* Whether a node can still join a cluster: it has neither had a capability, nor a transport. */
+bool node_is_alone(struct mesh_node *node);
+
+/* Makes a node that is alone, and has made no call, part of a cluster. The transport is used from here on, as by
+ * node_use. MESH_EINVAL: it is not alone. */
 int node_join_cluster(struct mesh_node *node, const struct membership_options *options,
                       const struct transport *transport);
 

@@ -36,13 +36,16 @@ struct transport_ops {
     void (*close)(void *peer);
     /* The node will not use peer any more. Once, after node_link_down. */
     void (*release)(void *peer);
-    /* Ends every link likewise, and returns when no upcall runs and none will come. On an ordinary thread. */
+    /* Ends every link likewise, and returns when no upcall runs and none will come. On an ordinary thread, while the
+     * workers still run. */
     void (*stop)(void *context);
+    /* Frees the context: nothing of the node will call any more. NULL: whoever made it does, after the node. */
+    void (*destroy)(void *context);
 };
 
 struct transport {
-    const struct transport_ops *ops;
-    void *context; /* given to stop; whoever made it frees it, after the node */
+    const struct transport_ops *ops; /* NULL: there is none */
+    void *context;                   /* given to stop and destroy */
 };
 
 /* A link is up. An earlier one to the same name was told down before. peer: given to the functions above. *link is set

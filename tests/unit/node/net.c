@@ -152,7 +152,8 @@ static void net_stop(void *context)
     pthread_mutex_unlock(&net->lock);
 }
 
-static const struct transport_ops ops = {net_send, net_close, net_release, net_stop};
+static const struct transport_ops ops = {
+    .send = net_send, .close = net_close, .release = net_release, .stop = net_stop};
 
 /* ---- what tests call ---- */
 
