@@ -4,6 +4,8 @@
 
 #include <mesh/bytes.h>
 #include <mesh/call.h>
+#include <mesh/cluster.h>
+#include <mesh/discovery.h>
 #include <mesh/error.h>
 #include <mesh/log.h>
 #include <mesh/module.h>

@@ -10,7 +10,7 @@ cd "${1:-$(dirname "$0")/..}"
 
 find src include -type f \( -name '*.[ch]' -o -name '*.cc' -o -name '*.cpp' \) | LC_ALL=C sort | xargs awk '
     BEGIN {
-        n = split("base term placement runtime dist discovery cluster node api cli", order, " ")
+        n = split("base term placement runtime dist discovery cluster node join api cli", order, " ")
         for (i = 1; i <= n; i++)
             level[order[i]] = i
         split("term placement cluster", pure, " ")

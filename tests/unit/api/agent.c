@@ -102,7 +102,7 @@ struct act {
 static bool read_act(mesh_term term, struct act *act)
 {
     mesh_bytes bytes;
-    if (mesh_match(term, "~b", &bytes) != MESH_OK || bytes.len != sizeof *act)
+    if (mesh_match(term, "~b", &bytes) != MESH_OK || bytes.len < sizeof *act)
         return false;
     memcpy(act, bytes.data, sizeof *act);
     return act->magic == MAGIC;

@@ -92,7 +92,7 @@ void agent_stop(mesh_node *node);
 /* Passivates idle processes until n of them have ended: one whose answer has just come may still be in its handler. */
 void agent_passivate(mesh_node *node, uint64_t n);
 
-/* The message that makes an agent run fn(arg). */
+/* The message that makes an agent run fn(arg): a binary, behind which more may stand. */
 void act_message(mesh_buf *buf, act_fn fn, const void *arg);
 mesh_request act_request(const char *id, const mesh_buf *message);
 
