@@ -121,7 +121,7 @@ int net_create(struct runtime *rt, const struct net_options *options, const stru
 /* Ends everything: new dials and sends are refused, attempts are given up (dial_failed), links are closed after what
  * the sockets take at once (down, NET_STOPPING). When it returns no op runs or will be called, and every descriptor is
  * closed; a look-up of a host that the system's resolver has begun is waited for. From a plain thread (else
- * MESH_ECONTEXT), once, before runtime_stop; threads that wait in net_send return. */
+ * MESH_ECONTEXT), once, before runtime_fini; threads that wait in net_send return. */
 int net_stop(struct net *net);
 
 /* Frees a stopped net. Links that are still held live on, but for net_send, which is MESH_ESTOPPED. */

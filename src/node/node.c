@@ -68,15 +68,16 @@ static void leave_cluster(struct mesh_node *node)
 int node_destroy(struct mesh_node *node)
 {
     struct transport transport = node->transport;
-    if (transport.ops != NULL && !node->left) {
-        if (node->membership != NULL)
-            leave_cluster(node);
-        transport.ops->stop(transport.context);
+    if (node->membership != NULL && !node->left) {
+        leave_cluster(node);
         node->left = true;
     }
     int rc = runtime_stop(&node->runtime);
     if (rc != MESH_OK)
         return rc;
+    /* What the last handlers had to say has been sent; the workers still run. */
+    if (transport.ops != NULL)
+        transport.ops->stop(transport.context);
     if (node->membership != NULL)
         membership_unlink(node->membership);
     free_node(node);
