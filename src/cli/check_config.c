@@ -5,9 +5,8 @@
 #include <string.h>
 
 #include "cli/columns.h"
-#include "cli/config.h"
 #include "cli/flags.h"
-#include "cli/identity.h"
+#include "cli/resolve.h"
 #include "cli/terminal.h"
 #include "cli/verb.h"
 #include "cli/words.h"
@@ -105,59 +104,24 @@ static bool is_shown(const struct settings *s, enum setting which)
 
 /* ---- Reading ---- */
 
+/* What is checked, and how it is shown. */
 struct check {
-    struct settings settings;
-    const char *file;
+    struct resolved resolved;
     bool json;
-    char node[MESH_NAME_SIZE];
-    char cookie_file[4096]; /* "" when the settings have it */
 };
-
-/* Tells a fault that is no value's alone, where its setting is. */
-static int blame(const struct check *c, enum setting which, const mesh_reason *reason)
-{
-    const struct setting_row *row = &setting_rows[which];
-    const struct setting_value *v = &c->settings.values[which];
-    if (v->origin == FROM_FILE)
-        fprintf(stderr, "%s:%u: %s: %s\n", c->file, v->line, row->key, reason->text);
-    else
-        fprintf(stderr, "mesh check-config: --%s: %s\n", row->flag, reason->text);
-    return EXIT_USAGE;
-}
-
-/* What needs the machine: the node's name and the cookie, both of which a node without a name does without. */
-static int resolve(struct check *c)
-{
-    struct host host = {"", ""};
-    enum setting which;
-    mesh_reason reason;
-    char cookie[COOKIE_SIZE];
-    const char *name = settings_text(&c->settings, SETTING_NAME);
-    if (!settings_check(&c->settings, &which, &reason))
-        return blame(c, which, &reason);
-    host_read(&host, name && !strchr(name, '@'));
-    if (!identity_name(&c->settings, &host, c->node, &which, &reason))
-        return blame(c, which, &reason);
-    if (c->node[0] == '\0')
-        return EXIT_DONE;
-    bool ok = identity_cookie_file(&c->settings, getenv("HOME"), c->cookie_file, sizeof c->cookie_file, &reason);
-    if (ok && c->cookie_file[0] != '\0')
-        ok = cookie_read(c->cookie_file, cookie, &reason);
-    explicit_bzero(cookie, sizeof cookie);
-    return ok ? EXIT_DONE : blame(c, SETTING_COOKIE_FILE, &reason);
-}
 
 static int print(const struct check *c)
 {
     static const char *const headings[] = {"setting", "value", "from"};
     struct columns *table = columns_create(headings, 3);
-    if (c->node[0] != '\0')
-        add_row(table, "node", c->node, settings_text(&c->settings, SETTING_NAME) ? "name" : "sname");
-    if (c->cookie_file[0] != '\0')
-        add_row(table, "cookie", "(not shown)", c->cookie_file);
+    const struct resolved *r = &c->resolved;
+    if (r->node[0] != '\0')
+        add_row(table, "node", r->node, settings_text(&r->settings, SETTING_NAME) ? "name" : "sname");
+    if (r->cookie_file[0] != '\0')
+        add_row(table, "cookie", "(not shown)", r->cookie_file);
     for (enum setting i = 0; i < SETTING_COUNT; i++)
-        if (is_shown(&c->settings, i))
-            add_setting(table, &c->settings, i, c->file);
+        if (is_shown(&r->settings, i))
+            add_setting(table, &r->settings, i, r->file);
     if (c->json)
         columns_print_json(table, stdout);
     else
@@ -172,16 +136,16 @@ static int take_words(struct check *c, struct args *args)
     struct arg arg;
     while (args_next(args, &arg)) {
         if (arg.flag[0] == '\0') {
-            if (c->file)
+            if (c->resolved.file)
                 return verb_misuse(&verb_check_config, "expected one file, got a second");
-            c->file = arg.word;
+            c->resolved.file = arg.word;
             continue;
         }
         if (strcmp(arg.word, "--json") == 0) {
             c->json = true;
             continue;
         }
-        switch (flags_take(&c->settings, args, &arg, &reason)) {
+        switch (flags_take(&c->resolved.settings, args, &arg, &reason)) {
         case FLAGS_TAKEN:
             break;
         case FLAGS_REFUSED:
@@ -190,29 +154,19 @@ static int take_words(struct check *c, struct args *args)
             return verb_unknown_flag(&verb_check_config, &arg, flags, true);
         }
     }
-    return c->file ? EXIT_DONE : verb_misuse(&verb_check_config, "expected a file");
+    return c->resolved.file ? EXIT_DONE : verb_misuse(&verb_check_config, "expected a file");
 }
 
 static int run(struct args *args)
 {
-    struct check c = {.file = NULL};
-    struct settings file;
-    mesh_reason reason;
-    settings_init(&c.settings);
-    settings_init(&file);
+    struct check c = {.json = false};
+    resolved_init(&c.resolved);
     int code = take_words(&c, args);
-    if (code == EXIT_DONE && !config_read(&file, c.file, &reason)) {
-        fprintf(stderr, "%s\n", reason.text);
-        code = EXIT_USAGE;
-    }
-    if (code == EXIT_DONE) {
-        settings_merge(&c.settings, &file);
-        code = resolve(&c);
-    }
+    if (code == EXIT_DONE)
+        code = resolve(&c.resolved, &verb_check_config);
     if (code == EXIT_DONE)
         code = print(&c);
-    settings_fini(&file);
-    settings_fini(&c.settings);
+    resolved_fini(&c.resolved);
     return code;
 }
 

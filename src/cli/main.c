@@ -5,7 +5,7 @@
 #include "cli/verb.h"
 #include "cli/words.h"
 
-static const struct verb *const verbs[] = {&verb_check_config, &verb_epmd};
+static const struct verb *const verbs[] = {&verb_run, &verb_check_config, &verb_epmd};
 
 enum { VERBS = sizeof verbs / sizeof verbs[0] };
 

@@ -45,11 +45,14 @@ const struct setting_row setting_rows[SETTING_COUNT] = {
                                   "NAME[,OPTION=VALUE]", "what the node can do; options: strategy, shards, weight"),
     [SETTING_CONNECT] = LIST(NULL, "connect", "connect", KIND_LIST, FORM_FULL, "NODE", "node to connect to"),
     [SETTING_WAIT_FOR] = NUMBER("wait-for", 0, U16, 0, NULL, "N", "nodes to be linked to before serving"),
+    [SETTING_LISTEN] = TEXT("listen", FORM_ANY, "ADDRESS", "to listen on for other nodes; default all", 0, false),
     [SETTING_PORT] = NUMBER("port", 1, U16, 0, "any", "PORT", "to listen on for other nodes"),
     [SETTING_EPMD_PORT] =
         NUMBER("epmd-port", 1, U16, 0, "ERL_EPMD_PORT, else 4369", "PORT", "of epmd on every machine"),
-    [SETTING_NO_EPMD] = SWITCH("no-epmd", 0, "neither ask nor start an epmd"),
+    [SETTING_NO_EPMD] = SWITCH("no-epmd", 0, "neither ask nor start an epmd: all nodes listen on --port"),
     [SETTING_NET_TICKTIME] = NUMBER("net-ticktime", 4, 86400, 60, NULL, "SECONDS", "a silent node is gone after it"),
+    [SETTING_MAJORITY_OF] =
+        NUMBER("majority-of", 0, 1024, 0, NULL, "N", "serve only among a majority of N nodes; 0: always"),
     [SETTING_MAX_MESSAGE] =
         NUMBER("max-message", 1024, 1u << 30, 16u << 20, NULL, "BYTES", "of one message, to or from anybody"),
 

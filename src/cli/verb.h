@@ -23,7 +23,7 @@ struct verb {
     int (*run)(struct args *args);
 };
 
-extern const struct verb verb_epmd, verb_check_config;
+extern const struct verb verb_run, verb_epmd, verb_check_config;
 
 /* Tells on stderr, behind "mesh VERB: ", what is wrong with the command line, and where its help is. Returns
  * EXIT_USAGE.
