@@ -26,6 +26,11 @@ void nodes_begin(void)
     epmd_port = free_port();
 }
 
+void nodes_use_epmd(uint16_t port)
+{
+    epmd_port = port;
+}
+
 static void quiet(void *context, const mesh_log_event *event)
 {
     (void)context;

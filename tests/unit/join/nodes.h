@@ -9,6 +9,9 @@
 /* Chooses an epmd port for the nodes that are started from here on; one of them will serve it. */
 void nodes_begin(void);
 
+/* The same, with an epmd that runs already. */
+void nodes_use_epmd(uint16_t port);
+
 /* Starts a quiet node and joins. options: NULL, or with what differs; cookie, epmd_port and listen are filled in.
  * What mesh_cluster_join says is in *rc if that is not NULL; else it must succeed. */
 mesh_node *nodes_start(const char *name, const mesh_cluster_options *options, int *rc);
