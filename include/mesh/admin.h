@@ -16,7 +16,8 @@ extern "C" {
 /* How an epmd is run. Set size to sizeof(mesh_epmd_options); a field left 0 or NULL takes the default beside it. */
 typedef struct mesh_epmd_options {
     size_t size;
-    const char *address;      /* IPv4 or IPv6 address to listen on; default: all of this machine's */
+    const char *address;      /* of IPv4 or IPv6 to listen on, or several with commas between, and in any case
+                                 127.0.0.1, where nodes register; default: all of this machine's */
     uint16_t port;            /* default 4369 */
     mesh_log_fn log;          /* receives the log; default: a line to stderr */
     void *log_context;        /* given to log */

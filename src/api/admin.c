@@ -21,7 +21,6 @@ static void end(struct runner *r)
     uv_close((uv_handle_t *)&r->interrupt, NULL);
     epmd_io_stop(r->io, NULL, NULL);
     r->io = NULL;
-    log_text(&r->logger, MESH_LOG_INFO, "epmd stops");
 }
 
 static void on_killed(void *context)
@@ -71,7 +70,6 @@ int mesh_epmd_run(const mesh_epmd_options *options, mesh_reason *reason)
     if (!error) {
         watch(&r, &r.terminate, SIGTERM);
         watch(&r, &r.interrupt, SIGINT);
-        log_write(&r.logger, MESH_LOG_INFO, "epmd listens", log_number("port", epmd_io_port(r.io)));
     } else {
         say(reason, o.address, port, error);
     }

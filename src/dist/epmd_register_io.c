@@ -7,10 +7,9 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
-#include "base/clock.h"
 #include "dist/connect_io.h"
 #include "dist/epmd_query_io.h"
-#include "dist/epmd_serve_io.h"
+#include "dist/epmd_server_io.h"
 
 /* A node that was ended a moment ago may still be in epmd's list, and another one may be starting an epmd right now:
  * both pass. */
@@ -31,9 +30,10 @@ struct epmd_registration {
     uv_timer_t timer;
     struct connecting *connecting; /* while it is */
     struct reg_conn *conn;         /* once it is */
-    struct epmd_serve *serve;      /* ours, or NULL */
+    struct epmd_io *server;        /* ours, or NULL */
     mesh_buf request;
     char *addresses;
+    struct logger *logger;
     unsigned handles, tries;
     uint32_t pause_ms;
     uint16_t epmd_port;
@@ -67,11 +67,16 @@ static void on_connect_closed(void *context)
     release(context);
 }
 
-static void on_serve_closed(void *context)
+static void on_server_stopped(void *context)
 {
-    struct epmd_registration *r = context;
-    r->serve = NULL;
-    release(r);
+    release(context);
+}
+
+static void stop_server(struct epmd_registration *r)
+{
+    if (r->server != NULL)
+        epmd_io_stop(r->server, on_server_stopped, r);
+    r->server = NULL;
 }
 
 static void on_conn_closed(uv_handle_t *handle)
@@ -165,13 +170,19 @@ static void on_readable(uv_poll_t *poll, int status, int events)
     }
 }
 
+/* It has been asked to end, and this node was not registered there: whether one is wanted the next attempt shows. */
+static void on_killed(void *context)
+{
+    stop_server(context);
+}
+
 /* Nobody listens on epmd's port: then we do. 0 when it makes sense to connect again. */
 static int serve(struct epmd_registration *r)
 {
-    if (!r->may_serve || r->serve != NULL)
+    const struct epmd_io_options options = {r->addresses, r->epmd_port, r->logger, on_killed, r};
+    if (!r->may_serve || r->server != NULL)
         return -ECONNREFUSED;
-    int error = epmd_serve_start(r->loop, r->addresses, r->epmd_port, (uint32_t)(clock_wall_ms() / 1000),
-                                 on_serve_closed, r, &r->serve);
+    int error = epmd_io_start(r->loop, &options, &r->server);
     if (error == 0)
         r->handles++;
     return error;
@@ -232,6 +243,7 @@ struct epmd_registration *epmd_register_start(uv_loop_t *loop, const struct epmd
     r->pause_ms = EPMD_AGAIN_MIN_MS;
     r->epmd_port = options->epmd_port;
     r->may_serve = options->serve;
+    r->logger = options->logger;
     if (options->addresses != NULL)
         r->addresses = must_copy(options->addresses, strlen(options->addresses));
     mesh_buf_init(&r->request);
@@ -249,7 +261,6 @@ void epmd_register_stop(struct epmd_registration *r)
 {
     r->over = true;
     disconnect(r);
-    if (r->serve != NULL)
-        epmd_serve_stop(r->serve);
+    stop_server(r);
     uv_close((uv_handle_t *)&r->timer, on_timer_closed);
 }

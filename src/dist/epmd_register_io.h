@@ -1,11 +1,12 @@
 /* Keeps a node registered at the epmd of its machine: a connection that lasts as long as the node, made again, after a
- * pause that grows, whenever it ends. Where none runs it starts one in this process (epmd_serve_io.h), as `erl` starts
- * one; when that node goes, another one notices and takes the place. One thread: the loop's. */
+ * pause that grows, whenever it ends. Where none runs it starts one in this process (epmd_server_io.h), where `erl`
+ * starts one beside it; when that node goes, another one notices and takes the place. One thread: the loop's. */
 #ifndef DIST_EPMD_REGISTER_IO_H
 #define DIST_EPMD_REGISTER_IO_H
 
 #include <uv.h>
 
+#include "base/log.h"
 #include "dist/epmd.h"
 
 #define EPMD_AGAIN_MIN_MS 50u
@@ -19,7 +20,8 @@ struct epmd_register_options {
     bool hidden;
     uint16_t epmd_port;
     bool serve;            /* start an epmd if none runs */
-    const char *addresses; /* where that listens: epmd_serve_start */
+    const char *addresses; /* where that listens: epmd_io_options */
+    struct logger *logger; /* of that; outlives the registration */
 };
 
 struct epmd_register_fns {

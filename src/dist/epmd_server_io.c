@@ -1,65 +1,75 @@
 /* Moves bytes between sockets and epmd_server.c.
  *
  * Each connection is one block on a list: those that are no registration yet are held to their deadline by one timer,
- * which runs only while there are connections. `handles` counts what libuv still has of the server; when that is
- * nothing, it frees itself. A connection is given one reply, and is closed after it, or is a registration, which has
- * nothing more to say: more bytes end it. */
+ * which runs only while there are such. `handles` counts what libuv still has of the server; when that is nothing, it
+ * frees itself. A connection is read only while nothing waits to be written to it. It is given one reply, and is closed
+ * after it, or is a registration, which has nothing more to say: more bytes end it. */
 #include "dist/epmd_server_io.h"
 
 #include <assert.h>
+#include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "dist/acceptor_io.h"
+#include "dist/socket_io.h"
 
-enum { BACKLOG = 128, SWEEP_MS = 1000, REFUSALS_PER_SECOND = 5 };
+enum { SWEEP_MS = 500, WARNINGS_PER_SECOND = 5, TEXT_MAX_BYTES = 512 };
 
 struct link {
+    uv_poll_t poll;
     struct link *next, *previous;
     struct epmd_io *io;
-    struct epmd_conn conn;
-    bool counted; /* epmd_conn_open took it */
-    uv_tcp_t tcp;
-    uv_write_t write;
+    int fd;
     mesh_buf out;
-    bool close_after;
+    size_t written; /* of out */
+    bool last;      /* closes when out is written */
+    struct epmd_conn conn;
 };
 
 struct epmd_io {
     uv_loop_t *loop;
-    uv_tcp_t listener;
     uv_timer_t timer;
+    struct acceptor acceptors[EPMD_ADDRESSES_MAX];
+    unsigned acceptor_count;
     struct epmd_server server;
     struct link *links;
     struct logger *logger;
-    struct log_limit refusals;
+    struct log_limit refusals, pauses;
     void (*killed)(void *context);
     void *context;
     void (*stopped)(void *context);
     void *stopped_context;
     unsigned handles;
-    bool stopping;
     uint16_t port;
-    char buffer[2 + EPMD_REQUEST_MAX_BYTES];
 };
+
+static uint64_t now_ms(void)
+{
+    return clock_now_ns() / 1000000;
+}
 
 /* ---- Ending ------------------------------------------------------------------------------------------------------ */
 
-static void release(struct epmd_io *io)
+static void release(void *context)
 {
+    struct epmd_io *io = context;
     assert(io->handles > 0);
     if (--io->handles > 0)
         return;
     epmd_server_fini(&io->server);
     void (*stopped)(void *context) = io->stopped;
-    void *context = io->stopped_context;
+    void *stopped_context = io->stopped_context;
     free(io);
-    if (stopped)
-        stopped(context);
+    if (stopped != NULL)
+        stopped(stopped_context);
 }
 
-static void on_closed(uv_handle_t *handle)
+static void on_timer_closed(uv_handle_t *handle)
 {
     release(handle->data);
 }
@@ -68,7 +78,6 @@ static void on_link_closed(uv_handle_t *handle)
 {
     struct link *link = handle->data;
     struct epmd_io *io = link->io;
-    mesh_buf_fini(&link->out);
     free(link);
     release(io);
 }
@@ -77,62 +86,34 @@ static void on_link_closed(uv_handle_t *handle)
 static void close_link(struct link *link)
 {
     struct epmd_io *io = link->io;
-    if (uv_is_closing((uv_handle_t *)&link->tcp))
-        return;
-    if (link->counted)
-        epmd_conn_closed(&io->server, &link->conn);
-    if (link->next)
+    epmd_conn_closed(&io->server, &link->conn);
+    if (link->next != NULL)
         link->next->previous = link->previous;
-    if (link->previous)
-        link->previous->next = link->next;
-    else
-        io->links = link->next;
-    if (!io->links && !io->stopping)
-        uv_timer_stop(&io->timer);
-    uv_close((uv_handle_t *)&link->tcp, on_link_closed);
+    *(link->previous != NULL ? &link->previous->next : &io->links) = link->next;
+    mesh_buf_fini(&link->out);
+    uv_close((uv_handle_t *)&link->poll, on_link_closed);
+    close(link->fd);
+}
+
+static void shut(struct epmd_io *io)
+{
+    while (io->links != NULL)
+        close_link(io->links);
+    for (unsigned i = 0; i < io->acceptor_count; i++)
+        acceptor_close(&io->acceptors[i]);
+    uv_close((uv_handle_t *)&io->timer, on_timer_closed);
 }
 
 void epmd_io_stop(struct epmd_io *io, void (*stopped)(void *context), void *context)
 {
-    assert(!io->stopping);
-    io->stopping = true;
+    assert(!uv_is_closing((uv_handle_t *)&io->timer));
     io->stopped = stopped;
     io->stopped_context = context;
-    while (io->links)
-        close_link(io->links);
-    uv_close((uv_handle_t *)&io->timer, on_closed);
-    uv_close((uv_handle_t *)&io->listener, on_closed);
+    log_text(io->logger, MESH_LOG_INFO, "epmd stops");
+    shut(io);
 }
 
 /* ---- One connection ---------------------------------------------------------------------------------------------- */
-
-static void on_written(uv_write_t *write, int error)
-{
-    struct link *link = write->data;
-    if (error || link->close_after)
-        close_link(link);
-}
-
-/* Writes what there is to write, and closes after it if told to. */
-static void answer(struct link *link, bool close_after)
-{
-    link->close_after = close_after;
-    if (link->out.len == 0) {
-        if (close_after)
-            close_link(link);
-        return;
-    }
-    uv_buf_t buf = uv_buf_init((char *)link->out.data, (unsigned)link->out.len);
-    if (uv_write(&link->write, (uv_stream_t *)&link->tcp, &buf, 1, on_written) != 0)
-        close_link(link);
-}
-
-static void give_buffer(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
-{
-    struct link *link = handle->data;
-    (void)suggested;
-    *buf = uv_buf_init(link->io->buffer, sizeof link->io->buffer); /* on_read is done with it before the next */
-}
 
 static void tell_refusal(struct epmd_io *io, enum refusal why)
 {
@@ -141,7 +122,7 @@ static void tell_refusal(struct epmd_io *io, enum refusal why)
 }
 
 /* The name of a registration stays the connection's until it is closed. */
-static void tell_name(struct link *link, const char *message)
+static void tell_name(const struct link *link, const char *message)
 {
     mesh_bytes name;
     uint16_t port;
@@ -149,158 +130,231 @@ static void tell_name(struct link *link, const char *message)
         log_write(link->io->logger, MESH_LOG_INFO, message, log_name("name", name), log_number("port", port));
 }
 
-static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
+static void leave(struct link *link)
 {
-    struct link *link = stream->data;
-    struct epmd_io *io = link->io;
-    enum refusal why = REFUSAL_NONE;
-    if (n == 0)
-        return;
-    if (n < 0) {
-        tell_name(link, "a node has gone from epmd");
+    tell_name(link, "a node has gone from epmd");
+    close_link(link);
+}
+
+static void on_ready(uv_poll_t *poll, int status, int events);
+
+/* Writes what there is, as far as the socket takes it; after the last of it the connection is closed. */
+static void write_out(struct link *link)
+{
+    while (link->written < link->out.len) {
+        const mesh_bytes rest = {link->out.data + link->written, link->out.len - link->written};
+        ssize_t n = socket_write(link->fd, &rest, 1);
+        if (n == -EAGAIN) {
+            uv_poll_start(&link->poll, UV_WRITABLE, on_ready);
+            return;
+        }
+        if (n < 0) {
+            leave(link);
+            return;
+        }
+        link->written += (size_t)n;
+    }
+    if (link->last) {
         close_link(link);
         return;
     }
-    enum epmd_action action = epmd_conn_feed(&io->server, &link->conn, (mesh_bytes){buf->base, (size_t)n},
-                                             clock_now_ns() / 1000000, &link->out, &why);
-    if (why != REFUSAL_NONE) { /* a reply may still be on its way: out is not to be touched */
+    mesh_buf_clear(&link->out);
+    link->written = 0;
+    uv_poll_start(&link->poll, UV_READABLE, on_ready);
+}
+
+static void read_in(struct link *link)
+{
+    struct epmd_io *io = link->io;
+    uint8_t bytes[2 + EPMD_REQUEST_MAX_BYTES];
+    enum refusal why = REFUSAL_NONE;
+    ssize_t n = socket_read(link->fd, bytes, sizeof bytes);
+    if (n == -EAGAIN)
+        return;
+    if (n <= 0) {
+        leave(link);
+        return;
+    }
+    enum epmd_action action =
+        epmd_conn_feed(&io->server, &link->conn, (mesh_bytes){bytes, (size_t)n}, now_ms(), &link->out, &why);
+    if (why != REFUSAL_NONE) {
         tell_refusal(io, why);
-        tell_name(link, "a node has gone from epmd");
-        close_link(link);
+        leave(link);
         return;
     }
     if (action == EPMD_WAIT)
         return;
     if (action == EPMD_KEEP)
         tell_name(link, "a node has registered with epmd");
-    else
-        uv_read_stop(stream);
-    answer(link, action != EPMD_KEEP);
-    if (action == EPMD_STOP && io->killed)
+    link->last = action != EPMD_KEEP;
+    write_out(link);
+    if (action == EPMD_STOP && io->killed != NULL)
         io->killed(io->context);
+}
+
+static void on_ready(uv_poll_t *poll, int status, int events)
+{
+    struct link *link = poll->data;
+    (void)events;
+    if (status < 0)
+        leave(link);
+    else if (link->out.len > 0)
+        write_out(link);
+    else
+        read_in(link);
 }
 
 /* ---- Accepting --------------------------------------------------------------------------------------------------- */
 
+/* Ends those whose time is over. Registrations have none. */
 static void on_sweep(uv_timer_t *timer)
 {
     struct epmd_io *io = timer->data;
-    uint64_t now_ms = clock_now_ns() / 1000000;
-    for (struct link *next, *link = io->links; link; link = next) {
+    for (struct link *next, *link = io->links; link != NULL; link = next) {
         next = link->next;
-        if (epmd_conn_expired(&link->conn, now_ms)) {
+        if (epmd_conn_expired(&link->conn, now_ms())) {
             tell_refusal(io, REFUSAL_TIMEOUT);
             close_link(link);
         }
     }
+    if (io->server.waiting == 0)
+        uv_timer_stop(timer);
 }
 
-union address {
-    struct sockaddr any;
-    struct sockaddr_in v4;
-    struct sockaddr_in6 v6;
-    struct sockaddr_storage room;
-};
-
-/* An IPv4 address in the clothes of IPv6, as a socket for both kinds gives it, becomes what it is. */
-static void unmap(union address *a)
+static void on_accepted(void *context, int fd)
 {
-    if (a->any.sa_family != AF_INET6 || !IN6_IS_ADDR_V4MAPPED(&a->v6.sin6_addr))
-        return;
-    struct sockaddr_in v4 = {.sin_family = AF_INET};
-    memcpy(&v4.sin_addr, a->v6.sin6_addr.s6_addr + 12, 4);
-    a->v4 = v4;
-}
-
-/* Whether the connection's other end is on this machine: loopback, or the same address as our end, as epmd has it. */
-static bool is_local(const uv_tcp_t *tcp)
-{
-    union address peer, own;
-    int len = sizeof peer, own_len = sizeof own;
-    if (uv_tcp_getpeername(tcp, &peer.any, &len) != 0 || uv_tcp_getsockname(tcp, &own.any, &own_len) != 0)
-        return false;
-    unmap(&peer);
-    unmap(&own);
-    if (peer.any.sa_family == AF_INET)
-        return (ntohl(peer.v4.sin_addr.s_addr) >> 24) == 127 ||
-               (own.any.sa_family == AF_INET && own.v4.sin_addr.s_addr == peer.v4.sin_addr.s_addr);
-    return peer.any.sa_family == AF_INET6 &&
-           (IN6_IS_ADDR_LOOPBACK(&peer.v6.sin6_addr) ||
-            (own.any.sa_family == AF_INET6 && IN6_ARE_ADDR_EQUAL(&own.v6.sin6_addr, &peer.v6.sin6_addr)));
-}
-
-static void on_connection(uv_stream_t *listener, int error)
-{
-    struct epmd_io *io = listener->data;
-    if (error)
-        return;
+    struct epmd_io *io = context;
     struct link *link = must_calloc(1, sizeof *link);
-    link->io = io;
+    bool open = epmd_conn_open(&io->server, &link->conn, socket_is_local(fd), now_ms());
+    if (!open || uv_poll_init(io->loop, &link->poll, fd) != 0) {
+        if (open)
+            epmd_conn_closed(&io->server, &link->conn);
+        else
+            tell_refusal(io, REFUSAL_FULL);
+        free(link);
+        close(fd);
+        return;
+    }
     mesh_buf_init(&link->out);
-    uv_tcp_init(io->loop, &link->tcp); /* opens nothing yet, and so cannot fail */
-    link->tcp.data = link->write.data = link;
-    io->handles++;
+    link->poll.data = link;
+    link->io = io;
+    link->fd = fd;
     link->next = io->links;
-    if (link->next)
+    if (link->next != NULL)
         link->next->previous = link;
     io->links = link;
-    if (uv_accept(listener, (uv_stream_t *)&link->tcp) == 0)
-        link->counted = epmd_conn_open(&io->server, &link->conn, is_local(&link->tcp), clock_now_ns() / 1000000);
-    if (!link->counted || uv_read_start((uv_stream_t *)&link->tcp, give_buffer, on_read) != 0) {
-        if (!link->counted)
-            tell_refusal(io, REFUSAL_FULL);
-        close_link(link);
-    } else if (!uv_is_active((uv_handle_t *)&io->timer)) {
+    io->handles++;
+    uv_poll_start(&link->poll, UV_READABLE, on_ready);
+    if (!uv_is_active((uv_handle_t *)&io->timer)) {
+        uv_update_time(io->loop);
         uv_timer_start(&io->timer, on_sweep, SWEEP_MS, SWEEP_MS);
     }
 }
 
+static void on_paused(void *context, int error)
+{
+    struct epmd_io *io = context;
+    log_limited(io->logger, &io->pauses, clock_now_ns(), MESH_LOG_WARN, "epmd accepts no connections for a moment",
+                log_bytes("why", mesh_str(uv_strerror(-error))));
+}
+
+static const struct acceptor_fns acceptor_fns = {.accepted = on_accepted, .paused = on_paused, .closed = release};
+
 /* ---- Starting ---------------------------------------------------------------------------------------------------- */
 
-static int bind_and_listen(struct epmd_io *io, const char *address, uint16_t port)
+/* The addresses of a text, 127.0.0.1 or all of IPv4's first: whoever has that is the epmd of this machine. */
+static int parse(const char *text, union socket_address *at, unsigned *count)
 {
-    union address at;
-    int len = sizeof at;
-    if (uv_ip4_addr(address, port, &at.v4) != 0 && uv_ip6_addr(address, port, &at.v6) != 0)
+    char copy[TEXT_MAX_BYTES], *rest = NULL;
+    union socket_address a;
+    if ((size_t)snprintf(copy, sizeof copy, "%s", text) >= sizeof copy)
         return UV_EINVAL;
-    int error = uv_tcp_bind(&io->listener, &at.any, 0);
-    if (!error)
-        error = uv_listen((uv_stream_t *)&io->listener, BACKLOG, on_connection);
-    if (!error)
-        error = uv_tcp_getsockname(&io->listener, &at.any, &len);
-    if (!error)
-        io->port = ntohs(at.any.sa_family == AF_INET ? at.v4.sin_port : at.v6.sin6_port);
-    return error;
+    socket_parse("127.0.0.1", 0, &at[0]);
+    *count = 1;
+    for (const char *word = strtok_r(copy, ", ", &rest); word != NULL; word = strtok_r(NULL, ", ", &rest)) {
+        if (!socket_parse(word, 0, &a))
+            return UV_EINVAL;
+        if (a.any.sa_family == AF_INET && a.v4.sin_addr.s_addr == htonl(INADDR_ANY))
+            at[0] = a;
+        else if (a.any.sa_family == AF_INET && a.v4.sin_addr.s_addr == htonl(INADDR_LOOPBACK))
+            continue;
+        else if (*count == EPMD_ADDRESSES_MAX)
+            return UV_EINVAL;
+        else
+            at[(*count)++] = a;
+    }
+    return 0;
 }
 
-/* One socket serves both kinds of addresses; without IPv6 in the kernel there is only the other kind. */
-static int listen_on(struct epmd_io *io, const char *address, uint16_t port)
+struct sockets {
+    int fds[EPMD_ADDRESSES_MAX];
+    unsigned count;
+};
+
+static int add(struct sockets *s, int fd)
 {
-    int error = bind_and_listen(io, address ? address : "::", port);
-    if (!address && error == UV_EAFNOSUPPORT)
-        error = bind_and_listen(io, "0.0.0.0", port);
+    if (fd < 0)
+        return fd;
+    s->fds[s->count++] = fd;
+    return 0;
+}
+
+/* Opens the sockets, all with the port of the first. After an error there are those that were opened before it. */
+static int listen_on(const char *addresses, uint16_t port, struct sockets *s)
+{
+    union socket_address at[EPMD_ADDRESSES_MAX];
+    unsigned count = 0;
+    if (addresses == NULL || addresses[strspn(addresses, ", ")] == '\0')
+        return add(s, socket_listen_all(port));
+    int error = parse(addresses, at, &count);
+    for (unsigned i = 0; i < count && error == 0; i++) {
+        socket_set_port(&at[i], i == 0 ? port : socket_port(s->fds[0]));
+        error = add(s, socket_listen(&at[i]));
+    }
     return error;
 }
 
-int epmd_io_start(uv_loop_t *loop, const struct epmd_io_options *options, struct epmd_io **out)
+static void close_from(const struct sockets *s, unsigned first)
+{
+    for (unsigned i = first; i < s->count; i++)
+        close(s->fds[i]);
+}
+
+static struct epmd_io *create(uv_loop_t *loop, const struct epmd_io_options *options, uint16_t port)
 {
     struct epmd_io *io = must_calloc(1, sizeof *io);
     io->loop = loop;
     io->logger = options->logger;
     io->killed = options->killed;
     io->context = options->context;
-    io->refusals.per_second = REFUSALS_PER_SECOND;
-    uv_tcp_init(loop, &io->listener);
+    io->port = port;
+    io->refusals.per_second = io->pauses.per_second = WARNINGS_PER_SECOND;
     uv_timer_init(loop, &io->timer);
-    io->listener.data = io->timer.data = io;
-    io->handles = 2;
-    int error = listen_on(io, options->address, options->port);
-    epmd_server_init(&io->server, io->port, (uint32_t)(clock_wall_ms() / 1000));
-    if (error)
-        epmd_io_stop(io, NULL, NULL);
-    else
-        *out = io;
-    return error;
+    io->timer.data = io;
+    io->handles = 1;
+    epmd_server_init(&io->server, port, (uint32_t)(clock_wall_ms() / 1000));
+    return io;
+}
+
+int epmd_io_start(uv_loop_t *loop, const struct epmd_io_options *options, struct epmd_io **out)
+{
+    struct sockets s = {.count = 0};
+    int error = listen_on(options->addresses, options->port, &s);
+    if (error != 0) {
+        close_from(&s, 0);
+        return error;
+    }
+    struct epmd_io *io = create(loop, options, socket_port(s.fds[0]));
+    for (unsigned i = 0; i < s.count; i++, io->acceptor_count++, io->handles++) {
+        if (acceptor_open(&io->acceptors[i], loop, s.fds[i], &acceptor_fns, io) != MESH_OK) {
+            close_from(&s, i);
+            shut(io);
+            return UV_EIO;
+        }
+    }
+    log_write(io->logger, MESH_LOG_INFO, "epmd listens", log_number("port", io->port));
+    *out = io;
+    return 0;
 }
 
 uint16_t epmd_io_port(const struct epmd_io *io)

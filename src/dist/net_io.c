@@ -163,7 +163,8 @@ static void run_start(struct worker *w, struct errand *e)
                                                        .hidden = o->hidden,
                                                        .epmd_port = o->epmd_port,
                                                        .serve = !o->no_epmd_server,
-                                                       .addresses = o->epmd_address};
+                                                       .addresses = o->epmd_address,
+                                                       .logger = &net->runtime->log};
     net->parts++;
     net->registration = epmd_register_start(&w->loop, &registration, &register_fns, net);
 }

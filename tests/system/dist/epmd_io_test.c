@@ -2,10 +2,12 @@
 #include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "dist/epmd_server_io.h"
+#include "dist/socket_io.h"
 #include "system/dist/beam.h"
 #include "system/dist/link.h"
 #include "unit/check.h"
@@ -57,13 +59,13 @@ static void *run_loop(void *arg)
     return NULL;
 }
 
-static void start(struct server *s, const char *address)
+static void start(struct server *s, const char *addresses)
 {
     *s = (struct server){.port = 0};
     assert_int_equal(uv_loop_init(&s->loop), 0);
     log_init(&s->logger, MESH_LOG_INFO, count_event, s);
     const struct epmd_io_options options = {
-        .address = address, .logger = &s->logger, .killed = on_killed, .context = s};
+        .addresses = addresses, .logger = &s->logger, .killed = on_killed, .context = s};
     assert_int_equal(epmd_io_start(&s->loop, &options, &s->io), 0);
     s->port = epmd_io_port(s->io);
     assert_int_not_equal(s->port, 0);
@@ -206,13 +208,98 @@ static void where_it_cannot_listen_nothing_is_left(void **state)
     struct epmd_io *io = NULL;
     start(&s, "127.0.0.1");
     assert_int_equal(uv_loop_init(&loop), 0);
-    struct epmd_io_options options = {.address = "127.0.0.1", .port = s.port, .logger = &s.logger};
+    struct epmd_io_options options = {.addresses = "127.0.0.1", .port = s.port, .logger = &s.logger};
     assert_int_equal(epmd_io_start(&loop, &options, &io), UV_EADDRINUSE);
-    options.address = "localhost:x";
+    options.addresses = "localhost:x";
     assert_int_equal(epmd_io_start(&loop, &options, &io), UV_EINVAL);
     assert_null(io);
     uv_run(&loop, UV_RUN_DEFAULT);
     assert_int_equal(uv_loop_close(&loop), 0);
+    stop(&s);
+}
+
+static bool answers_at(const char *address, uint16_t port)
+{
+    union socket_address to;
+    assert_true(socket_parse(address, port, &to));
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_true(fd >= 0);
+    bool answers = connect(fd, &to.any, sizeof to.v4) == 0;
+    close(fd);
+    return answers;
+}
+
+static void it_listens_where_it_is_told_and_on_loopback(void **state)
+{
+    (void)state;
+    struct server s;
+    start(&s, "127.0.0.3, 127.0.0.1,127.0.0.2");
+    assert_true(answers_at("127.0.0.1", s.port));
+    assert_true(answers_at("127.0.0.2", s.port));
+    assert_true(answers_at("127.0.0.3", s.port));
+    assert_false(answers_at("127.0.0.4", s.port));
+    stop(&s);
+    start(&s, "127.0.0.2");
+    assert_true(answers_at("127.0.0.1", s.port));
+    assert_false(answers_at("127.0.0.3", s.port));
+    stop(&s);
+    start(&s, "0.0.0.0");
+    assert_true(answers_at("127.0.0.4", s.port));
+    stop(&s);
+    start(&s, " ,");
+    assert_true(answers_at("127.0.0.4", s.port));
+    stop(&s);
+}
+
+/* Has the kernel take little at a time of what the server writes: its connections have that from the listener. */
+static void shrink_send_buffers(uint16_t port)
+{
+    enum { DESCRIPTORS = 100 };
+    const int few = 1;
+    int found = 0;
+    for (int fd = 3; fd < DESCRIPTORS; fd++) {
+        int listens = 0;
+        socklen_t len = sizeof listens;
+        if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len) == 0 && listens && socket_port(fd) == port)
+            found += setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &few, sizeof few) == 0;
+    }
+    assert_int_equal(found, 1);
+}
+
+/* More than the sockets hold, to a client that has closed its side. */
+static void a_long_answer_comes_whole(void **state)
+{
+    (void)state;
+    enum { NAMES = 200, NAME_BYTES = 240, LINE_BYTES = NAME_BYTES + 19 }; /* "name N at port 5000" and a newline */
+    static int fds[NAMES];
+    const int few = 1;
+    struct server s;
+    uint8_t bytes[4096];
+    size_t sum = 0;
+    ssize_t n;
+    start(&s, "127.0.0.1");
+    shrink_send_buffers(s.port);
+    for (int i = 0; i < NAMES; i++) {
+        char name[NAME_BYTES + 1];
+        uint32_t creation;
+        snprintf(name, sizeof name, "n%0*d", NAME_BYTES - 1, i);
+        fds[i] = link_register(s.port, name, 5000, &creation);
+    }
+    union socket_address to;
+    assert_true(socket_parse("127.0.0.1", s.port, &to));
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &few, sizeof few);
+    assert_int_equal(connect(fd, &to.any, sizeof to.v4), 0);
+    assert_int_equal(send(fd, "\0\1n", 3, MSG_NOSIGNAL), 3);
+    assert_int_equal(shutdown(fd, SHUT_WR), 0);
+    while ((n = recv(fd, bytes, sizeof bytes, 0)) > 0)
+        sum += (size_t)n;
+    assert_int_equal(n, 0);
+    assert_int_equal(sum, 4 + NAMES * LINE_BYTES);
+    close(fd);
+    for (int i = 0; i < NAMES; i++)
+        close(fds[i]);
+    wait_for(&s.gone, NAMES);
     stop(&s);
 }
 
@@ -223,6 +310,8 @@ int main(void)
         cmocka_unit_test(it_ends_when_asked_to_unless_a_name_is_registered),
         cmocka_unit_test(what_is_no_request_ends_its_own_connection),
         cmocka_unit_test(where_it_cannot_listen_nothing_is_left),
+        cmocka_unit_test(it_listens_where_it_is_told_and_on_loopback),
+        cmocka_unit_test(a_long_answer_comes_whole),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

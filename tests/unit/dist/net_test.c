@@ -307,20 +307,27 @@ static void epmd_dies_and_comes_back(void **state)
     beam_end(epmd);
 }
 
-/* The node that has the epmd goes: another one takes that over. */
+/* The node that has the epmd goes: another one takes that over, and all find each other as who they were. */
 static void epmd_is_taken_over(void **state)
 {
     (void)state;
-    struct party a, b, c;
+    struct party a, b, c, d;
     const struct net_options o = on_port(party_port());
     party_start(&a, "a@127.0.0.1", &o);
     party_start(&b, "b@127.0.0.1", &o);
+    party_start(&c, "c@127.0.0.1", &o);
+    const uint32_t creation = net_creation(b.net);
     party_stop(&a);
     party_await(&b, &b.registered_again, 1);
-    party_start(&c, "c@127.0.0.1", &o);
+    party_await(&c, &c.registered_again, 1);
+    assert_int_equal(net_creation(b.net), creation);
     party_connect(&c, &b);
+    assert_int_equal(party_peer_creation(&c), creation);
+    party_start(&d, "d@127.0.0.1", &o);
+    party_connect(&d, &b);
     party_stop(&b);
     party_stop(&c);
+    party_stop(&d);
 }
 
 /* The peer accepts, and says nothing. */
