@@ -43,7 +43,8 @@ enum epmd_action {
 };
 
 /* A server without names. port is its own, which clients that ask for the names are told. first_creation is the
- * creation of the first registration: seconds since 1970, so that a node that restarts with its epmd gets another. */
+ * creation of the first registration, a random number: a node that restarts with its epmd, or at one that took over,
+ * gets another than it had, whenever that is. */
 void epmd_server_init(struct epmd_server *server, uint16_t port, uint32_t first_creation);
 
 /* Frees the names. Connections of this server need no teardown of their own, and must not be used after this. */

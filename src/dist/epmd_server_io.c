@@ -15,6 +15,7 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/random.h"
 #include "dist/acceptor_io.h"
 #include "dist/socket_io.h"
 
@@ -320,7 +321,8 @@ static void close_from(const struct sockets *s, unsigned first)
         close(s->fds[i]);
 }
 
-static struct epmd_io *create(uv_loop_t *loop, const struct epmd_io_options *options, uint16_t port)
+static struct epmd_io *create(uv_loop_t *loop, const struct epmd_io_options *options, uint16_t port,
+                              uint32_t first_creation)
 {
     struct epmd_io *io = must_calloc(1, sizeof *io);
     io->loop = loop;
@@ -332,19 +334,22 @@ static struct epmd_io *create(uv_loop_t *loop, const struct epmd_io_options *opt
     uv_timer_init(loop, &io->timer);
     io->timer.data = io;
     io->handles = 1;
-    epmd_server_init(&io->server, port, (uint32_t)(clock_wall_ms() / 1000));
+    epmd_server_init(&io->server, port, first_creation);
     return io;
 }
 
 int epmd_io_start(uv_loop_t *loop, const struct epmd_io_options *options, struct epmd_io **out)
 {
     struct sockets s = {.count = 0};
+    uint32_t first_creation;
+    if (random_bytes(&first_creation, sizeof first_creation) != MESH_OK)
+        return UV_EIO;
     int error = listen_on(options->addresses, options->port, &s);
     if (error != 0) {
         close_from(&s, 0);
         return error;
     }
-    struct epmd_io *io = create(loop, options, socket_port(s.fds[0]));
+    struct epmd_io *io = create(loop, options, socket_port(s.fds[0]), first_creation);
     for (unsigned i = 0; i < s.count; i++, io->acceptor_count++, io->handles++) {
         if (acceptor_open(&io->acceptors[i], loop, s.fds[i], &acceptor_fns, io) != MESH_OK) {
             close_from(&s, i);

@@ -73,7 +73,7 @@ static int tear_down(void **state)
 {
     (void)state;
     uv_close((uv_handle_t *)&tick, NULL);
-    uv_run(&loop, UV_RUN_DEFAULT);
+    uv_run(&loop, UV_RUN_NOWAIT);
     assert_int_equal(uv_loop_close(&loop), 0); /* no handle is left */
     return 0;
 }
@@ -215,6 +215,24 @@ static void another_one_serves_when_the_server_goes(void **state)
     stop(&c);
 }
 
+/* Alone on its machine it takes its epmd with it; who knew it before must not take it for the one that was. */
+static void a_node_that_comes_back_at_once_is_another(void **state)
+{
+    (void)state;
+    enum { TIMES = 5 };
+    struct node a;
+    uint32_t creations[TIMES];
+    for (int i = 0; i < TIMES; i++) {
+        start(&a, "a", 5001);
+        await(&a.registered, 1);
+        creations[i] = a.creation;
+        for (int j = 0; j < i; j++)
+            assert_int_not_equal(creations[j], creations[i]);
+        stop(&a);
+    }
+    assert_int_equal(servers, TIMES);
+}
+
 /* Each of them goes, one after the other, whoever serves: those that are left are known. */
 static void as_long_as_one_is_left_epmd_is(void **state)
 {
@@ -274,6 +292,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(another_one_serves_when_the_server_goes, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_node_that_comes_back_at_once_is_another, set_up, tear_down),
         cmocka_unit_test_setup_teardown(as_long_as_one_is_left_epmd_is, set_up, tear_down),
         cmocka_unit_test_setup_teardown(an_epmd_that_is_killed_begins_again, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_name_that_is_taken_fails, set_up, tear_down),
