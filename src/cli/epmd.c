@@ -15,7 +15,7 @@ static void help(void)
         "are registered from this machine only, and told to anyone. It logs to stderr who comes and goes, and ends\n"
         "by SIGTERM, SIGINT, or `epmd -kill` while no node is registered.\n\n"
         "  --port PORT        to listen on (default: ERL_EPMD_PORT, else 4369)\n"
-        "  --address ADDRESS  of IPv4 or IPv6, to listen on (default: all of this machine's)");
+        "  --address ADDRESS  of IPv4 or IPv6, to listen on beside 127.0.0.1 (default: all of this machine's)");
 }
 
 /* 1 to 65535; 0 when the text is no such number. */
