@@ -625,16 +625,36 @@ static bool handle(struct worker *w, struct coroutine *c, struct actor *a, struc
     return after_handler(rt, c, a, m, run_handler(w, c, a, m, payload_term(&m->body)));
 }
 
+/* Where a process that many wait for goes on: at the worker of those who called last. Their calls are made and their
+ * answers read there, so that in between they need not leave that core's cache; and while it works through the calls of
+ * one worker, the callers of the others make their next. pending is empty. Run right: it keeps the message. */
+static struct worker *where_callers_are(struct worker *w, struct actor *a)
+{
+    /* Acquire: pairs with the release in actor_push. */
+    const struct message *newest = atomic_load_explicit(&a->inbox, memory_order_acquire);
+    if (inbox_is_empty(newest) || newest->kind != MESSAGE_CALL || newest->waiter != WAITER_COROUTINE ||
+        atomic_load_explicit(&a->queued, memory_order_relaxed) < FOLLOW_MIN)
+        return w;
+    return newest->home;
+}
+
 void process_run(struct worker *w, struct coroutine *c, struct actor *a, struct message *first)
 {
     bool alive = true;
+    uint64_t began = w->now_ns;
     c->self.actor = a;
     if (first != NULL)
         alive = handle(w, c, a, first);
-    for (int n = 0; alive; n++) {
+    for (uint32_t n = first != NULL; alive; n++) {
         w = c->worker;
-        if (n >= ACTOR_BATCH && is_waiting(a)) {
+        if (n >= ACTOR_BATCH && w->now_ns - began >= ACTOR_BATCH_NS && is_waiting(a)) {
             worker_queue(w->runtime, w, (struct work){.actor = a});
+            break;
+        }
+        /* Only after a message: whoever stole it from a busy worker does not give it straight back. */
+        struct worker *to = n > 0 && a->pending == NULL ? where_callers_are(w, a) : w;
+        if (to != w) {
+            worker_queue_at(to, (struct work){.actor = a});
             break;
         }
         struct message *m = actor_next(a);

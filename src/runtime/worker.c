@@ -158,14 +158,21 @@ static struct worker *choose(struct runtime *rt, struct work work)
     return &rt->workers[next % rt->worker_count];
 }
 
+void worker_queue_at(struct worker *to, struct work work)
+{
+    runq_push(&to->queue, work);
+    worker_wake(to);
+}
+
 void worker_queue(struct runtime *rt, struct worker *from, struct work work)
 {
     struct worker *to = from != NULL ? from : choose(rt, work);
-    runq_push(&to->queue, work);
-    if (to != from)
-        worker_wake(to);
-    else
+    if (to != from) {
+        worker_queue_at(to, work);
+    } else {
+        runq_push(&to->queue, work);
         wake_one(rt, from);
+    }
 }
 
 /* ---- Taking work ---- */

@@ -36,7 +36,9 @@ struct runtime;
 enum {
     POLL_TURNS = 64,  /* handlers between two polls */
     STREAK_MAX = 32,  /* hand-overs in a row while others wait in the run queue */
-    ACTOR_BATCH = 64, /* messages of one actor before others get a turn */
+    ACTOR_BATCH = 64, /* messages of one actor before others get a turn, and … */
+    ACTOR_BATCH_NS = 100000,
+    FOLLOW_MIN = 8, /* messages that wait for an actor before it goes to the worker of its callers */
     CLASS_CACHE = 64,
     HINT_SETS = 2048, /* a power of two */
     HINT_WAYS = 2,
@@ -295,6 +297,9 @@ static inline void worker_unwatch(struct worker *w)
 
 /* Queues work, and sees to it that a worker runs it. from: the calling worker or NULL. */
 void worker_queue(struct runtime *rt, struct worker *from, struct work work);
+
+/* The same for a given worker; others may steal it. Any thread. */
+void worker_queue_at(struct worker *to, struct work work);
 
 /* Wakes a worker if it sleeps. Any thread. */
 void worker_wake(struct worker *w);
