@@ -1,314 +1,374 @@
-/* Calls, casts and answers as terms: see envelope.h. */
+/* Calls, casts and answers as this version writes them: see envelope.h.
+ *
+ * The bytes are those of a term, but neither side goes through the general writer and reader of terms: a message is a
+ * row of constant names with values between them, so it is written in one go, and read by comparing it with what would
+ * have been written. Whatever differs from that, however little, is left to the general reader (envelope_any.c), which
+ * accepts the same and more:
+ *
+ *   104 4   119 4 "mesh"   97 1   119 n op   116 u32 pairs   then keys in their order, those that are there:
+ *   119 n key   value: an integer, a binary (109 u32 n, bytes), a term as it is; chain: 108 u32 n, n × 104 2 integer
+ *   integer, 106; pid: 88 119 n node u32 u32 u32 */
 #include "node/envelope.h"
 
 #include <string.h>
 
-#include "term/wire.h"
+#include "base/copy.h"
+#include "node/envelope_layout.h"
+#include "term/quick.h"
 
-static const char *const ops[] = {"call", "cast", "reply", "moved", "sync", "synced"};
+static const uint8_t head[] = {TAG_SMALL_TUPLE, 4, TAG_SMALL_ATOM_UTF8, 4, 'm', 'e', 's', 'h', TAG_SMALL_INTEGER,
+                               ENVELOPE_VERSION};
 
-enum key {
-    KEY_NUMBER,
-    KEY_CLOCK,
-    KEY_TRACE,
-    KEY_LEFT,
-    KEY_HOPS,
-    KEY_FOLLOWED,
-    KEY_CAPABILITY,
-    KEY_MODULE,
-    KEY_ID,
-    KEY_PAYLOAD,
-    KEY_INIT,
-    KEY_CHAIN,
-    KEY_ERROR,
-    KEY_VALUE,
-    KEY_PID,
-    KEY_NODE,
-    KEYS,
-};
+/* The most that a message has beside names, ids, terms and the chain; and an element of the chain. With room for what
+ * is written beyond an end and overwritten. */
+enum { FRAME_BYTES = 256, CHAIN_BYTES = 2 + 2 * WIRE_INT_MAX };
 
-static const char *const keys[KEYS] = {"number",     "clock",  "trace", "left",    "hops", "followed",
-                                       "capability", "module", "id",    "payload", "init", "chain",
-                                       "error",      "value",  "pid",   "node"};
+/* ---- writing ---- */
 
-#define BIT(key) (1U << KEY_##key)
+static uint8_t *put_name(uint8_t *p, const struct envelope_name *name)
+{
+    memcpy(p, name, sizeof *name);
+    return p + 2 + name->len;
+}
 
-/* What a message cannot be without. */
-static const uint32_t needed[] = {
-    [ENVELOPE_CALL] = BIT(NUMBER) | BIT(CLOCK) | BIT(HOPS) | BIT(CAPABILITY) | BIT(MODULE) | BIT(ID),
-    [ENVELOPE_CAST] = BIT(CLOCK) | BIT(HOPS) | BIT(CAPABILITY) | BIT(MODULE) | BIT(ID),
-    [ENVELOPE_REPLY] = BIT(NUMBER) | BIT(CLOCK),
-    [ENVELOPE_MOVED] = BIT(NUMBER) | BIT(CLOCK) | BIT(NODE),
-    [ENVELOPE_SYNC] = BIT(NUMBER) | BIT(CLOCK),
-    [ENVELOPE_SYNCED] = BIT(NUMBER) | BIT(CLOCK),
-};
+static uint8_t *put_raw(uint8_t *p, const void *data, size_t len)
+{
+    if (len <= COPY_FEW_MAX)
+        copy_few(p, data, len);
+    else
+        memcpy(p, data, len);
+    return p + len;
+}
+
+static uint8_t *put_number(uint8_t *p, enum envelope_key key, uint64_t number)
+{
+    return wire_put_uint(put_name(p, &envelope_keys[key]), number);
+}
+
+static uint8_t *put_bytes(uint8_t *p, enum envelope_key key, mesh_bytes bytes)
+{
+    p = put_name(p, &envelope_keys[key]);
+    p[0] = TAG_BINARY;
+    wire_put_u32(p + 1, (uint32_t)bytes.len);
+    return put_raw(p + 5, bytes.data, bytes.len);
+}
+
+static uint8_t *put_chain(uint8_t *p, const struct envelope *e)
+{
+    p = put_name(p, &envelope_keys[KEY_CHAIN]);
+    p[0] = TAG_LIST;
+    wire_put_u32(p + 1, e->chain_count);
+    p += 5;
+    for (uint32_t i = 0; i < e->chain_count; i++) {
+        p[0] = TAG_SMALL_TUPLE;
+        p[1] = 2;
+        p = wire_put_uint(wire_put_uint(p + 2, e->chain[i].pid), e->chain[i].call);
+    }
+    *p = TAG_NIL;
+    return p + 1;
+}
+
+static uint8_t *put_pid(uint8_t *p, const mesh_pid *pid)
+{
+    size_t len = strlen(pid->node);
+    p = put_name(p, &envelope_keys[KEY_PID]);
+    p[0] = TAG_NEW_PID;
+    p[1] = TAG_SMALL_ATOM_UTF8;
+    p[2] = (uint8_t)len;
+    p = put_raw(p + 3, pid->node, len);
+    wire_put_u32(p, (uint32_t)pid->number);
+    wire_put_u32(p + 4, (uint32_t)(pid->number >> 32));
+    wire_put_u32(p + 8, pid->creation);
+    return p + 12;
+}
+
+static uint8_t *put_term(uint8_t *p, enum envelope_key key, mesh_term term)
+{
+    return put_raw(put_name(p, &envelope_keys[key]), term.data, term.len);
+}
+
+static uint8_t *put_request(uint8_t *p, const struct envelope *e, uint32_t *pairs)
+{
+    if (e->left_ms != 0)
+        p = put_number(p, KEY_LEFT, e->left_ms);
+    p = put_number(p, KEY_HOPS, e->hops);
+    if (e->followed)
+        p = put_number(p, KEY_FOLLOWED, 1);
+    p = put_bytes(p, KEY_CAPABILITY, e->capability);
+    p = put_bytes(p, KEY_MODULE, e->module);
+    p = put_bytes(p, KEY_ID, e->id);
+    if (e->payload.len != 0)
+        p = put_term(p, KEY_PAYLOAD, e->payload);
+    if (e->init_arg.len != 0)
+        p = put_term(p, KEY_INIT, e->init_arg);
+    if (e->chain_count != 0)
+        p = put_chain(p, e);
+    *pairs +=
+        4u + (e->left_ms != 0) + e->followed + (e->payload.len != 0) + (e->init_arg.len != 0) + (e->chain_count != 0);
+    return p;
+}
+
+static uint8_t *put_reply(uint8_t *p, const struct envelope *e, uint32_t *pairs)
+{
+    if (e->error != MESH_OK)
+        p = put_number(p, KEY_ERROR, (uint64_t)e->error);
+    if (e->value.len != 0)
+        p = put_term(p, KEY_VALUE, e->value);
+    if (e->pid.number != 0)
+        p = put_pid(p, &e->pid);
+    *pairs += (uint32_t)(e->error != MESH_OK) + (e->value.len != 0) + (e->pid.number != 0);
+    return p;
+}
+
+/* Returns the end. */
+static uint8_t *put_all(uint8_t *p, const struct envelope *e)
+{
+    uint32_t pairs = 1u + (e->number != 0) + (e->trace != 0);
+    memcpy(p, head, sizeof head);
+    p = put_name(p + sizeof head, &envelope_ops[e->op]);
+    uint8_t *map = p;
+    map[0] = TAG_MAP;
+    p += 5;
+    if (e->number != 0)
+        p = put_number(p, KEY_NUMBER, e->number);
+    p = put_number(p, KEY_CLOCK, e->clock);
+    if (e->trace != 0)
+        p = put_number(p, KEY_TRACE, e->trace);
+    if (e->op <= ENVELOPE_CAST) {
+        p = put_request(p, e, &pairs);
+    } else if (e->op == ENVELOPE_REPLY) {
+        p = put_reply(p, e, &pairs);
+    } else if (e->op == ENVELOPE_MOVED) {
+        p = put_bytes(p, KEY_NODE, e->node);
+        pairs++;
+    }
+    wire_put_u32(map + 1, pairs);
+    return p;
+}
+
+/* At least what it takes; 0: more than a message may have. Only what its kind has is looked at. */
+static size_t room_for(const struct envelope *e)
+{
+    size_t room = FRAME_BYTES;
+    if (e->op <= ENVELOPE_CAST) {
+        if (e->payload.len > MESH_BUF_MAX_BYTES || e->init_arg.len > MESH_BUF_MAX_BYTES)
+            return 0;
+        room += e->capability.len + e->module.len + e->id.len + e->payload.len + e->init_arg.len +
+                (size_t)e->chain_count * CHAIN_BYTES;
+    } else if (e->op == ENVELOPE_REPLY) {
+        if (e->value.len > MESH_BUF_MAX_BYTES)
+            return 0;
+        room += e->value.len + (e->pid.number != 0 ? strlen(e->pid.node) : 0);
+    } else if (e->op == ENVELOPE_MOVED) {
+        room += e->node.len;
+    }
+    return room <= MESH_BUF_MAX_BYTES ? room : 0;
+}
+
+int envelope_write(const struct envelope *e, struct letter *letter)
+{
+    size_t room = room_for(e);
+    uint8_t *start = letter->few;
+    if (room == 0)
+        return MESH_ETOOBIG;
+    letter->block = NULL;
+    if (room > sizeof letter->few) {
+        letter->block = block_create(room);
+        if (letter->block == NULL)
+            return MESH_ENOMEM;
+        start = letter->block->bytes;
+    }
+    size_t len = (size_t)(put_all(start, e) - start);
+    if (letter->block != NULL)
+        letter->block->len = len;
+    letter->bytes = (mesh_bytes){start, len};
+    return MESH_OK;
+}
 
 /* ---- reading ---- */
 
-static int read_number(mesh_reader *r, uint64_t most, uint64_t *out)
+/* What is left to be read. Each function below takes what it is about, or says that it is not there in this form. */
+struct cursor {
+    const uint8_t *at, *end;
+};
+
+static inline size_t left_in(const struct cursor *c)
 {
-    uint64_t number;
-    if (mesh_read_uint(r, &number) != MESH_OK || number > most)
-        return MESH_EBADTERM;
+    return (size_t)(c->end - c->at);
+}
+
+static inline bool take_name(struct cursor *c, const struct envelope_name *name)
+{
+    size_t len = 2u + name->len;
+    if (left_in(c) < len || memcmp(c->at, name, len) != 0)
+        return false;
+    c->at += len;
+    return true;
+}
+
+static inline bool take_number(struct cursor *c, uint64_t most, uint64_t *out)
+{
+    const uint8_t *p = c->at;
+    size_t len = 0, left = left_in(c);
+    uint64_t number = 0;
+    if (left >= 2 && p[0] == TAG_SMALL_INTEGER) {
+        number = p[1];
+        len = 2;
+    } else if (left >= 5 && p[0] == TAG_INTEGER && p[1] < 0x80) {
+        number = wire_u32(p + 1);
+        len = 5;
+    } else if (left >= 3 && p[0] == TAG_SMALL_BIG && p[1] - 1u < 8 && p[2] == 0 && left - 3 >= p[1]) {
+        for (unsigned i = p[1]; i > 0; i--)
+            number = number << 8 | p[2 + i];
+        len = 3u + p[1];
+    }
+    if (len == 0 || number > most)
+        return false;
+    c->at += len;
     *out = number;
-    return MESH_OK;
+    return true;
 }
 
-static int read_bytes(mesh_reader *r, size_t most, mesh_bytes *out)
+static inline bool take_bytes(struct cursor *c, size_t most, mesh_bytes *out)
 {
-    mesh_bytes bytes;
-    if (mesh_read_binary(r, &bytes) != MESH_OK || bytes.len == 0 || bytes.len > most)
-        return MESH_EBADTERM;
-    *out = bytes;
-    return MESH_OK;
+    size_t left = left_in(c);
+    if (left < 5 || c->at[0] != TAG_BINARY)
+        return false;
+    uint32_t len = wire_u32(c->at + 1);
+    if (len == 0 || len > most || left - 5 < len)
+        return false;
+    *out = (mesh_bytes){c->at + 5, len};
+    c->at += 5 + (size_t)len;
+    return true;
 }
 
-/* A name as C strings have them. */
-static int read_name(mesh_reader *r, mesh_bytes *out)
+static inline bool take_text(struct cursor *c, mesh_bytes *out)
 {
-    int rc = read_bytes(r, MESH_NAME_SIZE - 1, out);
-    return rc == MESH_OK && memchr(out->data, 0, out->len) != NULL ? MESH_EBADTERM : rc;
+    return take_bytes(c, MESH_NAME_SIZE - 1, out) && memchr(out->data, 0, out->len) == NULL;
 }
 
-static int read_sound(mesh_reader *r, mesh_term *out)
+static inline bool take_term(struct cursor *c, mesh_term *out)
 {
-    if (mesh_read_term(r, out) != MESH_OK)
-        return MESH_EBADTERM;
-    out->owner = MESH_TERM_SOUND; /* the whole message was checked */
-    return MESH_OK;
+    size_t len = quick_length(c->at, left_in(c));
+    *out = (mesh_term){.data = c->at, .len = len, .owner = MESH_TERM_SOUND};
+    c->at += len;
+    return len > 0;
 }
 
-/* [{Pid, Call}] */
-static int read_chain(mesh_reader *r, struct envelope *e)
+static bool take_chain(struct cursor *c, struct envelope *e)
 {
-    uint32_t count, arity;
-    if (mesh_read_list(r, &count) != MESH_OK || count > MESSAGE_CHAIN_MAX)
-        return MESH_EBADTERM;
-    for (uint32_t i = 0; i < count; i++)
-        if (mesh_read_tuple(r, &arity) != MESH_OK || arity != 2 ||
-            read_number(r, UINT64_MAX, &e->chain[i].pid) != MESH_OK ||
-            read_number(r, UINT64_MAX, &e->chain[i].call) != MESH_OK)
-            return MESH_EBADTERM;
+    if (left_in(c) < 5 || c->at[0] != TAG_LIST)
+        return false;
+    uint32_t count = wire_u32(c->at + 1);
+    c->at += 5;
+    if (count - 1 >= MESSAGE_CHAIN_MAX)
+        return false;
+    for (uint32_t i = 0; i < count; i++) {
+        if (left_in(c) < 2 || c->at[0] != TAG_SMALL_TUPLE || c->at[1] != 2)
+            return false;
+        c->at += 2;
+        if (!take_number(c, UINT64_MAX, &e->chain[i].pid) || !take_number(c, UINT64_MAX, &e->chain[i].call))
+            return false;
+    }
     e->chain_count = count;
-    return mesh_read_empty(r) == MESH_OK ? MESH_OK : MESH_EBADTERM;
+    return left_in(c) > 0 && *c->at++ == TAG_NIL;
 }
 
-static int read_value(mesh_reader *r, enum key key, struct envelope *e)
+static bool take_pid(struct cursor *c, mesh_pid *pid)
+{
+    const uint8_t *p = c->at;
+    if (left_in(c) < 3 || p[0] != TAG_NEW_PID || p[1] != TAG_SMALL_ATOM_UTF8 || left_in(c) - 3 < p[2] + 12u)
+        return false;
+    uint8_t len = p[2], high = 0;
+    for (unsigned i = 0; i < len; i++)
+        high |= p[3 + i];
+    memcpy(pid->node, p + 3, len);
+    pid->node[len] = '\0';
+    p += 3 + len;
+    pid->number = (uint64_t)wire_u32(p + 4) << 32 | wire_u32(p);
+    pid->creation = wire_u32(p + 8);
+    c->at = p + 12;
+    return high < 0x80;
+}
+
+/* Takes a key if it is next, and counts it; then its value has to follow. */
+static inline bool take_key(struct cursor *c, enum envelope_key key, uint32_t *have)
+{
+    bool is = take_name(c, &envelope_keys[key]);
+    *have |= (uint32_t)is << key;
+    return is;
+}
+
+static bool take_request(struct cursor *c, struct envelope *e, uint32_t *have)
 {
     uint64_t number = 0;
-    int rc = MESH_EBADTERM;
-    switch (key) {
-    case KEY_NUMBER:
-        return read_number(r, UINT64_MAX, &e->number);
-    case KEY_CLOCK:
-        return read_number(r, UINT64_MAX, &e->clock);
-    case KEY_TRACE:
-        return read_number(r, UINT64_MAX, &e->trace);
-    case KEY_LEFT:
-        return read_number(r, UINT64_MAX, &e->left_ms);
-    case KEY_HOPS:
-        rc = read_number(r, UINT8_MAX, &number);
-        e->hops = (uint32_t)number;
-        return rc;
-    case KEY_FOLLOWED:
-        rc = read_number(r, 1, &number);
-        e->followed = number == 1;
-        return rc;
-    case KEY_CAPABILITY:
-        return read_name(r, &e->capability);
-    case KEY_MODULE:
-        return read_name(r, &e->module);
-    case KEY_ID:
-        return read_bytes(r, MESH_ID_MAX, &e->id);
-    case KEY_PAYLOAD:
-        return read_sound(r, &e->payload);
-    case KEY_INIT:
-        return read_sound(r, &e->init_arg);
-    case KEY_CHAIN:
-        return read_chain(r, e);
-    case KEY_ERROR:
-        rc = read_number(r, INT32_MAX, &number);
-        e->error = (int)number;
-        return rc;
-    case KEY_VALUE:
-        return read_sound(r, &e->value);
-    case KEY_PID:
-        return mesh_read_pid(r, &e->pid) == MESH_OK ? MESH_OK : MESH_EBADTERM;
-    case KEY_NODE:
-        return read_name(r, &e->node);
-    case KEYS:
-        break;
-    }
-    return rc;
+    bool fits = !take_key(c, KEY_LEFT, have) || take_number(c, UINT64_MAX, &e->left_ms);
+    fits = fits && take_key(c, KEY_HOPS, have) && take_number(c, UINT8_MAX, &number);
+    e->hops = (uint32_t)number;
+    number = 0;
+    fits = fits && (!take_key(c, KEY_FOLLOWED, have) || take_number(c, 1, &number));
+    e->followed = number == 1;
+    return fits && take_key(c, KEY_CAPABILITY, have) && take_text(c, &e->capability) && take_key(c, KEY_MODULE, have) &&
+           take_text(c, &e->module) && take_key(c, KEY_ID, have) && take_bytes(c, MESH_ID_MAX, &e->id) &&
+           (!take_key(c, KEY_PAYLOAD, have) || take_term(c, &e->payload)) &&
+           (!take_key(c, KEY_INIT, have) || take_term(c, &e->init_arg)) &&
+           (!take_key(c, KEY_CHAIN, have) || take_chain(c, e));
 }
 
-static enum key key_of(mesh_bytes name)
+static bool take_reply(struct cursor *c, struct envelope *e, uint32_t *have)
 {
-    enum key key = 0;
-    while (key < KEYS && (strlen(keys[key]) != name.len || memcmp(keys[key], name.data, name.len) != 0))
-        key++;
-    return key;
+    uint64_t number = 0;
+    bool fits = !take_key(c, KEY_ERROR, have) || take_number(c, INT32_MAX, &number);
+    e->error = (int)number;
+    return fits && (!take_key(c, KEY_VALUE, have) || take_term(c, &e->value)) &&
+           (!take_key(c, KEY_PID, have) || take_pid(c, &e->pid));
 }
 
-static int read_pairs(mesh_reader *r, struct envelope *e, uint32_t *have)
+/* Everything but the chain's elements and the pid's name, which are read only if they are there: *e is large. */
+static void clear(struct envelope *e, enum envelope_op op)
 {
-    uint32_t pairs;
-    int rc = mesh_read_map(r, &pairs);
-    for (; rc == MESH_OK && pairs > 0; pairs--) {
-        mesh_bytes name;
-        enum key key = KEYS;
-        if (mesh_read_atom(r, &name) == MESH_OK)
-            key = key_of(name);
-        else
-            rc = mesh_read_skip(r);
-        if (rc == MESH_OK)
-            rc = key < KEYS ? read_value(r, key, e) : mesh_read_skip(r);
-        if (key < KEYS)
-            *have |= 1U << key;
-    }
-    return rc;
+    e->op = op;
+    e->number = e->clock = e->trace = e->left_ms = 0;
+    e->hops = e->chain_count = 0;
+    e->followed = false;
+    e->capability = e->module = e->id = e->node = (mesh_bytes){NULL, 0};
+    e->payload = e->init_arg = e->value = (mesh_term){0};
+    e->error = MESH_OK;
+    e->pid.number = 0;
+    e->pid.creation = 0;
+    e->pid.node[0] = '\0';
 }
 
-static enum envelope_op op_of(mesh_bytes name)
+static bool take_all(struct cursor *c, struct envelope *e)
 {
+    uint32_t have = 0;
     enum envelope_op op = 0;
-    while (op < ENVELOPE_OTHER && (strlen(ops[op]) != name.len || memcmp(ops[op], name.data, name.len) != 0))
+    if (left_in(c) < sizeof head || memcmp(c->at, head, sizeof head) != 0)
+        return false;
+    c->at += sizeof head;
+    while (op < ENVELOPE_OTHER && !take_name(c, &envelope_ops[op]))
         op++;
-    return op;
+    if (op == ENVELOPE_OTHER || left_in(c) < 5 || c->at[0] != TAG_MAP)
+        return false;
+    uint32_t pairs = wire_u32(c->at + 1);
+    c->at += 5;
+    clear(e, op);
+    bool fits = (!take_key(c, KEY_NUMBER, &have) || take_number(c, UINT64_MAX, &e->number)) &&
+                take_key(c, KEY_CLOCK, &have) && take_number(c, UINT64_MAX, &e->clock) &&
+                (!take_key(c, KEY_TRACE, &have) || take_number(c, UINT64_MAX, &e->trace));
+    if (op <= ENVELOPE_CAST)
+        fits = fits && take_request(c, e, &have);
+    else if (op == ENVELOPE_REPLY)
+        fits = fits && take_reply(c, e, &have);
+    else if (op == ENVELOPE_MOVED)
+        fits = fits && take_key(c, KEY_NODE, &have) && take_text(c, &e->node);
+    return fits && left_in(c) == 0 && (uint32_t)__builtin_popcount(have) == pairs && envelope_is_whole(e, have);
 }
 
 int envelope_read(mesh_bytes bytes, size_t max_bytes, struct envelope *e)
 {
-    uint32_t arity, have = 0;
-    uint64_t version = 0;
-    mesh_bytes name = {NULL, 0};
-    mesh_reader r = mesh_reader_of((mesh_term){.data = bytes.data, .len = bytes.len});
-    /* Readers never go past the end, also of what nobody has checked. */
-    bool ours = mesh_read_tuple(&r, &arity) == MESH_OK && arity == 4 && mesh_read_atom_named(&r, "mesh") == MESH_OK &&
-                mesh_read_uint(&r, &version) == MESH_OK && mesh_read_atom(&r, &name) == MESH_OK;
-    enum envelope_op op = ours ? op_of(name) : ENVELOPE_OTHER;
-    e->op = op;
-    if (op == ENVELOPE_OTHER)
+    struct cursor c = {bytes.data, (const uint8_t *)bytes.data + bytes.len};
+    if (bytes.len <= max_bytes && take_all(&c, e))
         return MESH_OK;
-    if (version == 0 || version > ENVELOPE_VERSION)
-        return MESH_EBADTERM;
-    const mesh_limits limits = {.bytes = max_bytes + ENVELOPE_ROOM_BYTES, .elements = MESH_TERM_MAX_ELEMENTS + 256};
-    int rc = mesh_term_check(bytes.data, bytes.len, &limits, NULL);
-    if (rc != MESH_OK)
-        return rc;
-    *e = (struct envelope){.op = op};
-    rc = read_pairs(&r, e, &have);
-    bool whole = rc == MESH_OK && (have & needed[op]) == needed[op] && (e->number != 0 || op == ENVELOPE_CAST);
-    return whole ? MESH_OK : MESH_EBADTERM;
-}
-
-/* ---- writing ---- */
-
-/* A message being written: the first error sticks. */
-struct out {
-    mesh_buf buf;
-    size_t map_at;
-    uint32_t pairs;
-    int rc;
-};
-
-static void put(struct out *o, int rc)
-{
-    if (o->rc == MESH_OK)
-        o->rc = rc;
-}
-
-static void put_key(struct out *o, enum key key)
-{
-    o->pairs++;
-    put(o, mesh_put_atom(&o->buf, mesh_str(keys[key])));
-}
-
-static void put_number(struct out *o, enum key key, uint64_t number)
-{
-    put_key(o, key);
-    put(o, mesh_put_uint(&o->buf, number));
-}
-
-static void put_bytes(struct out *o, enum key key, mesh_bytes bytes)
-{
-    put_key(o, key);
-    put(o, mesh_put_binary(&o->buf, bytes));
-}
-
-static void put_term(struct out *o, enum key key, mesh_term term)
-{
-    if (term.data == NULL)
-        return;
-    put_key(o, key);
-    put(o, mesh_put_term(&o->buf, term));
-}
-
-static void put_request(struct out *o, const struct envelope *e)
-{
-    if (e->left_ms != 0)
-        put_number(o, KEY_LEFT, e->left_ms);
-    put_number(o, KEY_HOPS, e->hops);
-    if (e->followed)
-        put_number(o, KEY_FOLLOWED, 1);
-    put_bytes(o, KEY_CAPABILITY, e->capability);
-    put_bytes(o, KEY_MODULE, e->module);
-    put_bytes(o, KEY_ID, e->id);
-    put_term(o, KEY_PAYLOAD, e->payload);
-    put_term(o, KEY_INIT, e->init_arg);
-    if (e->chain_count == 0)
-        return;
-    put_key(o, KEY_CHAIN);
-    put(o, mesh_put_list(&o->buf, e->chain_count));
-    for (uint32_t i = 0; i < e->chain_count; i++) {
-        put(o, mesh_put_tuple(&o->buf, 2));
-        put(o, mesh_put_uint(&o->buf, e->chain[i].pid));
-        put(o, mesh_put_uint(&o->buf, e->chain[i].call));
-    }
-    put(o, mesh_put_empty(&o->buf));
-}
-
-static void put_reply(struct out *o, const struct envelope *e)
-{
-    if (e->error != MESH_OK)
-        put_number(o, KEY_ERROR, (uint64_t)e->error);
-    put_term(o, KEY_VALUE, e->value);
-    if (e->pid.number != 0) {
-        put_key(o, KEY_PID);
-        put(o, mesh_put_pid(&o->buf, &e->pid));
-    }
-}
-
-int envelope_write(const struct envelope *e, struct block **block)
-{
-    struct out o = {.rc = MESH_OK};
-    mesh_buf_init(&o.buf);
-    put(&o, mesh_buf_reserve(&o.buf, 256 + e->id.len + e->payload.len + e->init_arg.len + e->value.len));
-    put(&o, mesh_put_tuple(&o.buf, 4));
-    put(&o, mesh_put_atom(&o.buf, mesh_str("mesh")));
-    put(&o, mesh_put_uint(&o.buf, ENVELOPE_VERSION));
-    put(&o, mesh_put_atom(&o.buf, mesh_str(ops[e->op])));
-    o.map_at = o.buf.len;
-    put(&o, mesh_put_map(&o.buf, 0));
-    if (e->number != 0)
-        put_number(&o, KEY_NUMBER, e->number);
-    put_number(&o, KEY_CLOCK, e->clock);
-    if (e->trace != 0)
-        put_number(&o, KEY_TRACE, e->trace);
-    if (e->op == ENVELOPE_CALL || e->op == ENVELOPE_CAST)
-        put_request(&o, e);
-    else if (e->op == ENVELOPE_REPLY)
-        put_reply(&o, e);
-    else if (e->op == ENVELOPE_MOVED)
-        put_bytes(&o, KEY_NODE, e->node);
-    struct block *b = o.rc == MESH_OK ? block_create(o.buf.len) : NULL;
-    if (o.rc == MESH_OK && b == NULL)
-        o.rc = MESH_ENOMEM;
-    if (o.rc == MESH_OK) {
-        wire_put_u32(o.buf.data + o.map_at + 1, o.pairs); /* behind the tag of the map */
-        memcpy(b->bytes, o.buf.data, o.buf.len);
-        *block = b;
-    }
-    mesh_buf_fini(&o.buf);
-    return o.rc;
+    return envelope_read_any(bytes, max_bytes, e);
 }

@@ -1,7 +1,10 @@
 /* Calls, casts and their answers between C nodes: {mesh, Version, Op, #{Key => Value}}, as docs/wire.md has it.
  *
  * Reading and writing only, without a thread or a clock. What is read is a view of the bytes it came from, whose terms
- * are checked. Unknown keys are skipped; a known key of the wrong kind is malformed. */
+ * are checked. Unknown keys are skipped; a known key of the wrong kind is malformed.
+ *
+ * Nearly all messages come from nodes of this version: what is in the very form that envelope_write gives it is read at
+ * a glance (envelope.c), everything else as any term (envelope_any.c). */
 #ifndef NODE_ENVELOPE_H
 #define NODE_ENVELOPE_H
 
@@ -11,6 +14,7 @@
 #include <mesh/term.h>
 
 #include "runtime/message.h"
+#include "term/block.h"
 
 #define ENVELOPE_VERSION 1u
 #define ENVELOPE_LEFT_MAX_MS UINT64_C(0x7ffffffe) /* more is without end */
@@ -54,7 +58,22 @@ struct envelope {
  * beyond the operation has been checked. MESH_EBADTERM, MESH_ETOOBIG, MESH_ENOMEM. */
 int envelope_read(mesh_bytes bytes, size_t max_bytes, struct envelope *e);
 
-/* Writes one into a block of its own. MESH_ENOMEM, MESH_ETOOBIG. */
-int envelope_write(const struct envelope *e, struct block **block);
+enum { LETTER_FEW_BYTES = 768 };
+
+/* A message that has been written. Not to be copied. */
+struct letter {
+    mesh_bytes bytes;
+    struct block *block; /* which they are in; NULL: in few */
+    uint8_t few[LETTER_FEW_BYTES];
+};
+
+/* Writes a message, to be ended by letter_fini. MESH_ENOMEM, MESH_ETOOBIG: then not. */
+int envelope_write(const struct envelope *e, struct letter *letter);
+
+static inline void letter_fini(struct letter *letter)
+{
+    if (letter->block != NULL)
+        block_release(letter->block);
+}
 
 #endif

@@ -21,7 +21,7 @@ static uint64_t left_ms(const struct request *q)
     return q->deadline_ns > now_ns ? (q->deadline_ns - now_ns + 999999) / 1000000 : 1;
 }
 
-static struct block *write_request(const struct request *q, uint64_t clock, bool follow, int *rc)
+static int write_request(const struct request *q, uint64_t clock, bool follow, struct letter *letter)
 {
     struct envelope e = {.op = q->cast ? ENVELOPE_CAST : ENVELOPE_CALL,
                          .number = q->number,
@@ -36,16 +36,13 @@ static struct block *write_request(const struct request *q, uint64_t clock, bool
                          .payload = q->payload,
                          .init_arg = q->init_arg,
                          .chain_count = q->chain_count};
-    struct block *block = NULL;
     memcpy(e.chain, q->chain, q->chain_count * sizeof *q->chain);
-    *rc = envelope_write(&e, &block);
-    return block;
+    return envelope_write(&e, letter);
 }
 
-static int send_cast(struct membership *m, struct request *q, struct node_link *to, struct block *block)
+static int send_cast(struct membership *m, struct request *q, struct node_link *to, const struct letter *letter)
 {
-    int rc = m->transport.ops->send(to->peer, block, false);
-    block_release(block);
+    int rc = m->transport.ops->send(to->peer, letter->bytes, letter->block, false);
     link_drop(to);
     if (rc == MESH_ENOPROCESS)
         return request_again(m, q) ? MESH_OK : MESH_ESTOPPING;
@@ -69,7 +66,7 @@ static struct request *take_pending(struct membership *m, uint64_t number, const
     return q;
 }
 
-static int send_call(struct membership *m, struct request *q, struct node_link *to, struct block *block)
+static int send_call(struct membership *m, struct request *q, struct node_link *to, const struct letter *letter)
 {
     uint64_t number = q->number; /* when it is pending it may end at any moment */
     pthread_mutex_lock(&m->lock);
@@ -79,8 +76,7 @@ static int send_call(struct membership *m, struct request *q, struct node_link *
         request_enlist(m, q, REQUEST_PENDING);
     }
     pthread_mutex_unlock(&m->lock);
-    int rc = open ? m->transport.ops->send(to->peer, block, false) : MESH_ENOPROCESS;
-    block_release(block);
+    int rc = open ? m->transport.ops->send(to->peer, letter->bytes, letter->block, false) : MESH_ENOPROCESS;
     if (open && rc != MESH_OK) { /* it has not gone; somebody else may have ended it meanwhile */
         pthread_mutex_lock(&m->lock);
         q = take_pending(m, number, to);
@@ -96,37 +92,39 @@ static int send_call(struct membership *m, struct request *q, struct node_link *
 
 int remote_forward(struct membership *m, struct request *q, struct node_link *to, uint64_t clock, bool follow)
 {
-    int rc;
-    struct block *block = write_request(q, clock, follow, &rc);
-    if (block == NULL) {
+    struct letter letter;
+    int rc = write_request(q, clock, follow, &letter);
+    if (rc != MESH_OK) {
         link_drop(to);
         return rc;
     }
-    return q->cast ? send_cast(m, q, to, block) : send_call(m, q, to, block);
+    rc = q->cast ? send_cast(m, q, to, &letter) : send_call(m, q, to, &letter);
+    letter_fini(&letter);
+    return rc;
 }
 
 /* ---- answers that this node gives ---- */
 
 static void send_answer(struct membership *m, struct node_link *to, struct envelope *e)
 {
-    struct block *block = NULL;
+    struct letter letter;
     pthread_mutex_lock(&m->lock);
     e->clock = cluster_clock(m->cluster);
     bool up = !to->told_down;
     pthread_mutex_unlock(&m->lock);
     if (!up)
         return;
-    if (envelope_write(e, &block) != MESH_OK) {
+    if (envelope_write(e, &letter) != MESH_OK) {
         e->error = MESH_ENOMEM;
         e->value = (mesh_term){0};
-        if (envelope_write(e, &block) != MESH_OK) {
+        if (envelope_write(e, &letter) != MESH_OK) {
             m->transport.ops->close(to->peer); /* then it is told that the outcome is unknown */
             return;
         }
     }
-    if (m->transport.ops->send(to->peer, block, true) != MESH_OK)
+    if (m->transport.ops->send(to->peer, letter.bytes, letter.block, true) != MESH_OK)
         m->transport.ops->close(to->peer);
-    block_release(block);
+    letter_fini(&letter);
 }
 
 void remote_refuse(struct membership *m, struct node_link *to, uint64_t number, uint64_t trace, int error)

@@ -78,13 +78,13 @@ static size_t flat_pairs(const uint8_t *p, size_t left, uint32_t pairs)
     return at;
 }
 
-bool quick_check(const uint8_t *data, size_t len)
+size_t quick_length(const uint8_t *data, size_t len)
 {
     size_t at = 0;
     uint32_t wanted = 1;
     for (int elements = 0; wanted > 0; elements++) {
         if (at >= len || elements == QUICK_ELEMENTS_MAX)
-            return false;
+            return 0;
         const uint8_t *p = data + at;
         size_t left = len - at, step = scalar(p, left);
         wanted--;
@@ -101,8 +101,8 @@ bool quick_check(const uint8_t *data, size_t len)
             wanted += be32(p + 1) + 1;
         }
         if (step == 0)
-            return false;
+            return 0;
         at += step;
     }
-    return at == len;
+    return at;
 }

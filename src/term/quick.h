@@ -11,7 +11,15 @@
 
 #define QUICK_ELEMENTS_MAX 64 /* more are never looked at: also a bound of the depth */
 
+/* The length of the well-formed term that begins at data, of at most QUICK_ELEMENTS_MAX elements; len bytes are there,
+ * more may follow it. 0: unknown. */
+size_t quick_length(const uint8_t *data, size_t len);
+
 /* True: exactly one well-formed term, of at most QUICK_ELEMENTS_MAX elements. False: unknown, ask mesh_term_check. */
-bool quick_check(const uint8_t *data, size_t len);
+static inline bool quick_check(const uint8_t *data, size_t len)
+{
+    size_t length = quick_length(data, len);
+    return length > 0 && length == len;
+}
 
 #endif

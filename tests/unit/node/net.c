@@ -99,19 +99,35 @@ static void *run(void *arg)
 
 /* ---- what the node calls ---- */
 
-static int net_send(void *peer, struct block *message, bool must)
+/* What the packet keeps. NULL: no memory. */
+static struct block *keep(mesh_bytes message, struct block *block)
+{
+    if (block != NULL)
+        return block_hold(block);
+    struct block *copy = block_create(message.len);
+    if (copy != NULL)
+        memcpy(copy->bytes, message.data, message.len);
+    return copy;
+}
+
+static int net_send(void *peer, mesh_bytes message, struct block *block, bool must)
 {
     struct end *e = peer;
+    struct block *kept = keep(message, block);
     struct net *net = e->at->net;
     int rc = MESH_OK;
     pthread_mutex_lock(&net->lock);
-    if (!e->up)
+    if (kept == NULL)
+        rc = MESH_ENOMEM;
+    else if (!e->up)
         rc = MESH_ENOPROCESS;
     else if (!must && net->count >= net->most)
         rc = MESH_EBUSY;
     else
-        put(net, e->other, block_hold(message), false);
+        put(net, e->other, kept, false);
     pthread_mutex_unlock(&net->lock);
+    if (rc != MESH_OK && kept != NULL)
+        block_release(kept);
     return rc;
 }
 
