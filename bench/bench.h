@@ -58,6 +58,9 @@ void bench_must(int error, const char *doing);
  * are what some benchmarks are about), and with the capability and module that bench_request names. */
 mesh_node *bench_start(void);
 
+/* The module of the counters: they add one for each call or cast that says so. */
+mesh_module bench_module(void);
+
 /* Stops it. */
 void bench_stop(mesh_node *node);
 

@@ -33,6 +33,27 @@ static int handle_call(mesh_process *self, void *state, mesh_from from, mesh_ter
     return error;
 }
 
+static int handle_cast(mesh_process *self, void *state, mesh_term message)
+{
+    struct counter *counter = state;
+    (void)self;
+    if (mesh_match(message, "%{action: :increment}") == MESH_OK)
+        counter->count++;
+    return MESH_OK;
+}
+
+mesh_module bench_module(void)
+{
+    mesh_module module = {
+        .size = sizeof module,
+        .name = "Counter",
+        .state_size = sizeof(struct counter),
+        .handle_call = handle_call,
+        .handle_cast = handle_cast,
+    };
+    return module;
+}
+
 static void ignore_log(void *context, const mesh_log_event *event)
 {
     (void)context;
@@ -42,12 +63,7 @@ static void ignore_log(void *context, const mesh_log_event *event)
 mesh_node *bench_start(void)
 {
     mesh_node_options options = {.size = sizeof options, .name = "bench@127.0.0.1", .log = ignore_log};
-    mesh_module module = {
-        .size = sizeof module,
-        .name = "Counter",
-        .state_size = sizeof(struct counter),
-        .handle_call = handle_call,
-    };
+    mesh_module module = bench_module();
     mesh_node *node = NULL;
     bench_must(mesh_node_start(&options, &node), "starting the node");
     bench_must(mesh_register_module(node, &module), "registering the module");
