@@ -1,4 +1,4 @@
-/* Little-endian numbers from unaligned bytes, the same on every machine.
+/* Little-endian numbers from and to unaligned bytes, the same on every machine.
  *
  * For code that has already checked its bounds and is fast because of it (the hashes); decoders of foreign bytes read
  * through a bounded cursor instead. */
@@ -29,6 +29,17 @@ static inline uint64_t load_le64(const unsigned char *p)
     return v;
 #else
     return (uint64_t)load_le32(p) | (uint64_t)load_le32(p + 4) << 32;
+#endif
+}
+
+/* The number as the bytes p[0..7], the lowest first. */
+static inline void store_le64(unsigned char *p, uint64_t v)
+{
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    memcpy(p, &v, sizeof v);
+#else
+    for (unsigned i = 0; i < 8; i++)
+        p[i] = (unsigned char)(v >> (8 * i));
 #endif
 }
 

@@ -222,6 +222,10 @@ mesh_bytes cluster_name(const struct cluster *c, uint16_t peer);
  * for by cluster_route. Else CLUSTER_HOLD is enough. */
 bool cluster_asks(const struct cluster *c, mesh_bytes capability, uint32_t shard);
 
+/* Whether cluster_route says the same for all processes of a shard: none of it may still be inside a handler at a node
+ * that has given the shard up. */
+bool cluster_routes_alike(const struct cluster *c, mesh_bytes capability, uint32_t shard);
+
 /* The capabilities that some node has, one by one, in no order: index from 0 on until *exists is false. No bytes: this
  * one is nobody's any more. */
 mesh_bytes cluster_capability_name(const struct cluster *c, uint32_t index, bool *exists);

@@ -18,3 +18,14 @@ bool cluster_asks(const struct cluster *c, mesh_bytes capability, uint32_t shard
         b = b->next;
     return b != NULL;
 }
+
+bool cluster_routes_alike(const struct cluster *c, mesh_bytes capability, uint32_t shard)
+{
+    const struct capability *cap = capability_find(c, capability);
+    if (cap == NULL || cap->busy_in + cap->busy_out == 0)
+        return true;
+    const struct busy *b = cap->busy[shard % BUSY_BUCKETS];
+    while (b != NULL && b->shard != shard)
+        b = b->next;
+    return b == NULL;
+}

@@ -149,12 +149,12 @@ int link_tell(struct net_link *link, const struct control *message, bool must, u
     return rc;
 }
 
-static int transport_send(void *peer, struct block *message, bool must)
+static int transport_send(void *peer, mesh_bytes message, struct block *block, bool must)
 {
     const struct peer *p = peer;
     const struct outbox_message m = {.control = mesh_buf_bytes(&p->join->to_mesh),
-                                     .message = {message->bytes, message->len},
-                                     .block = message,
+                                     .message = message,
+                                     .block = block,
                                      .sender = MEMBERSHIP,
                                      .must = must};
     return known(net_send(p->link, &m, 0));

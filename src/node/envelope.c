@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "base/copy.h"
+#include "base/load.h"
 #include "node/envelope_layout.h"
 #include "term/quick.h"
 
@@ -197,10 +198,18 @@ static inline size_t left_in(const struct cursor *c)
     return (size_t)(c->end - c->at);
 }
 
+/* memcmp for 4 to 16 bytes, without a call: the first and the last of a power of two. */
+static inline bool is_same(const uint8_t *a, const uint8_t *b, size_t len)
+{
+    if (len >= 8)
+        return load_le64(a) == load_le64(b) && load_le64(a + len - 8) == load_le64(b + len - 8);
+    return load_le32(a) == load_le32(b) && load_le32(a + len - 4) == load_le32(b + len - 4);
+}
+
 static inline bool take_name(struct cursor *c, const struct envelope_name *name)
 {
     size_t len = 2u + name->len;
-    if (left_in(c) < len || memcmp(c->at, name, len) != 0)
+    if (left_in(c) < len || !is_same(c->at, (const uint8_t *)name, len))
         return false;
     c->at += len;
     return true;
@@ -218,8 +227,7 @@ static inline bool take_number(struct cursor *c, uint64_t most, uint64_t *out)
         number = wire_u32(p + 1);
         len = 5;
     } else if (left >= 3 && p[0] == TAG_SMALL_BIG && p[1] - 1u < 8 && p[2] == 0 && left - 3 >= p[1]) {
-        for (unsigned i = p[1]; i > 0; i--)
-            number = number << 8 | p[2 + i];
+        number = p[1] == 8 ? load_le64(p + 3) : load_le_part(p + 3, p[1]);
         len = 3u + p[1];
     }
     if (len == 0 || number > most)
@@ -279,16 +287,18 @@ static bool take_pid(struct cursor *c, mesh_pid *pid)
     const uint8_t *p = c->at;
     if (left_in(c) < 3 || p[0] != TAG_NEW_PID || p[1] != TAG_SMALL_ATOM_UTF8 || left_in(c) - 3 < p[2] + 12u)
         return false;
-    uint8_t len = p[2], high = 0;
-    for (unsigned i = 0; i < len; i++)
-        high |= p[3 + i];
-    memcpy(pid->node, p + 3, len);
+    size_t len = p[2], i = 0;
+    uint64_t all = 0;
+    for (p += 3; len - i >= 8; i += 8)
+        all |= load_le64(p + i);
+    all |= load_le_part(p + i, len - i);
+    put_raw((uint8_t *)pid->node, p, len);
     pid->node[len] = '\0';
-    p += 3 + len;
+    p += len;
     pid->number = (uint64_t)wire_u32(p + 4) << 32 | wire_u32(p);
     pid->creation = wire_u32(p + 8);
     c->at = p + 12;
-    return high < 0x80;
+    return (all & UINT64_C(0x8080808080808080)) == 0; /* else it is not only ASCII */
 }
 
 /* Takes a key if it is next, and counts it; then its value has to follow. */
@@ -324,26 +334,11 @@ static bool take_reply(struct cursor *c, struct envelope *e, uint32_t *have)
            (!take_key(c, KEY_PID, have) || take_pid(c, &e->pid));
 }
 
-/* Everything but the chain's elements and the pid's name, which are read only if they are there: *e is large. */
-static void clear(struct envelope *e, enum envelope_op op)
-{
-    e->op = op;
-    e->number = e->clock = e->trace = e->left_ms = 0;
-    e->hops = e->chain_count = 0;
-    e->followed = false;
-    e->capability = e->module = e->id = e->node = (mesh_bytes){NULL, 0};
-    e->payload = e->init_arg = e->value = (mesh_term){0};
-    e->error = MESH_OK;
-    e->pid.number = 0;
-    e->pid.creation = 0;
-    e->pid.node[0] = '\0';
-}
-
 static bool take_all(struct cursor *c, struct envelope *e)
 {
     uint32_t have = 0;
     enum envelope_op op = 0;
-    if (left_in(c) < sizeof head || memcmp(c->at, head, sizeof head) != 0)
+    if (left_in(c) < sizeof head || !is_same(c->at, head, sizeof head))
         return false;
     c->at += sizeof head;
     while (op < ENVELOPE_OTHER && !take_name(c, &envelope_ops[op]))
@@ -352,7 +347,7 @@ static bool take_all(struct cursor *c, struct envelope *e)
         return false;
     uint32_t pairs = wire_u32(c->at + 1);
     c->at += 5;
-    clear(e, op);
+    envelope_clear(e, op);
     bool fits = (!take_key(c, KEY_NUMBER, &have) || take_number(c, UINT64_MAX, &e->number)) &&
                 take_key(c, KEY_CLOCK, &have) && take_number(c, UINT64_MAX, &e->clock) &&
                 (!take_key(c, KEY_TRACE, &have) || take_number(c, UINT64_MAX, &e->trace));

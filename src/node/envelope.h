@@ -54,6 +54,22 @@ struct envelope {
     mesh_bytes node;
 };
 
+/* An empty one: but for the elements of the chain and the name in the pid, which are many bytes, and are not looked at
+ * while there are none. */
+static inline void envelope_clear(struct envelope *e, enum envelope_op op)
+{
+    e->op = op;
+    e->number = e->clock = e->trace = e->left_ms = 0;
+    e->hops = e->chain_count = 0;
+    e->followed = false;
+    e->capability = e->module = e->id = e->node = (mesh_bytes){NULL, 0};
+    e->payload = e->init_arg = e->value = (mesh_term){0};
+    e->error = MESH_OK;
+    e->pid.number = 0;
+    e->pid.creation = 0;
+    e->pid.node[0] = '\0';
+}
+
 /* Reads bytes from a peer; max_bytes is the limit of a term. ENVELOPE_OTHER: nothing else of *e is set, and nothing
  * beyond the operation has been checked. MESH_EBADTERM, MESH_ETOOBIG, MESH_ENOMEM. */
 int envelope_read(mesh_bytes bytes, size_t max_bytes, struct envelope *e);

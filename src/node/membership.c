@@ -63,6 +63,7 @@ void node_link_up(struct mesh_node *node, mesh_bytes name, uint32_t creation, en
     up->self.creation = creation;
     memcpy(up->self.node, name.data, name.len < MESH_NAME_SIZE ? name.len : MESH_NAME_SIZE - 1);
     atomic_init(&up->refs, 1);
+    atomic_init(&up->lane, NULL);
     *link = up;
     pthread_mutex_lock(&m->lock);
     if (!m->closed)
@@ -87,11 +88,13 @@ void node_link_down(struct node_link *link, struct worker *w)
     list_init(&lost);
     pthread_mutex_lock(&m->lock);
     link->told_down = true;
+    struct lane *lane = atomic_load_explicit(&link->lane, memory_order_relaxed);
+    struct node_link *left = lane != NULL ? lane_close(lane, &lost) : NULL;
     end_sync(m, link);
-    request_collect(m, 0, link, &lost);
     if (!m->closed)
         put_event(m, ITEM_DOWN, link, NULL);
     pthread_mutex_unlock(&m->lock);
+    link_drop(left);
     while (!list_is_empty(&lost)) {
         struct request *q = (struct request *)lost.next;
         list_remove(&q->item.in);
@@ -128,7 +131,7 @@ static void receive_sync(struct node_link *link, const struct envelope *e)
 {
     struct membership *m = link->m;
     pthread_mutex_lock(&m->lock);
-    cluster_clock_seen(m->cluster, e->clock);
+    membership_clock_seen(m, e->clock);
     if (e->op == ENVELOPE_SYNCED)
         end_sync(m, link);
     else if (!m->closed)
@@ -191,6 +194,18 @@ static void log_refused_link(struct membership *m, const struct node_link *link,
               log_name("error", mesh_str(mesh_error_name(error))));
 }
 
+static struct lane *lane_of(struct membership *m, uint16_t slot)
+{
+    struct lane *lane = atomic_load_explicit(&m->lanes[slot], memory_order_relaxed);
+    if (lane != NULL)
+        return lane;
+    lane = lane_create(slot);
+    /* Release: pairs with those who read it without the lock, for what is in it. */
+    atomic_store_explicit(&m->lanes[slot], lane, memory_order_release);
+    m->lane_end = slot >= m->lane_end ? slot + 1 : m->lane_end;
+    return lane;
+}
+
 /* Returns an error if the link is of no use. */
 static int apply_up(struct membership *m, struct node_link *link)
 {
@@ -203,6 +218,11 @@ static int apply_up(struct membership *m, struct node_link *link)
     link->slot = slot;
     m->links[slot] = link_hold(link);
     m->stats.links++;
+    if (link->kind == CLUSTER_C) {
+        struct lane *lane = lane_of(m, slot);
+        lane_open(lane, link_hold(link));
+        atomic_store_explicit(&link->lane, lane, memory_order_release); /* as above */
+    }
     return MESH_OK;
 }
 
@@ -234,6 +254,7 @@ static void apply(struct membership *m, struct item *item)
 {
     struct node_link *link = item->link, *gone = NULL;
     int rc = MESH_OK;
+    m->renew = true;
     membership_begin(m);
     if (item->kind == ITEM_UP)
         rc = apply_up(m, link);
@@ -262,14 +283,18 @@ static void apply(struct membership *m, struct item *item)
 void membership_begin(struct membership *m)
 {
     cluster_begin(m->cluster, clock_boot_ms(), clock_wall_ms());
+    cluster_clock_seen(m->cluster, membership_clock(m));
+    atomic_store_explicit(&m->fresh_until_ns, clock_now_ns() + m->fresh_ns, memory_order_relaxed);
 }
 
 static void carry_out(struct membership *m)
 {
     struct cluster_action a;
     m->dirty = false;
+    m->renew = true;
     membership_begin(m);
     cluster_run(m->cluster);
+    membership_clock_seen(m, cluster_clock(m->cluster));
     while (cluster_next(m->cluster, &a)) {
         struct node_link *link = m->links[a.peer] != NULL ? link_hold(m->links[a.peer]) : NULL;
         if (a.kind == CLUSTER_WAKE || a.kind == CLUSTER_HOLD)
@@ -285,7 +310,7 @@ static void end_late(struct membership *m)
 {
     struct list late;
     list_init(&late);
-    request_collect(m, clock_now_ns(), NULL, &late);
+    request_collect(m, clock_now_ns(), &late);
     if (list_is_empty(&late))
         return;
     pthread_mutex_unlock(&m->lock);
@@ -321,6 +346,11 @@ static void arm_next(struct membership *m)
         uint64_t at = clock_now_ns() + (wake_ms > now_ms ? wake_ms - now_ms : 0) * 1000000;
         next = at < next ? at : next;
     }
+    for (uint16_t slot = 1; slot < m->lane_end; slot++) {
+        struct lane *lane = atomic_load_explicit(&m->lanes[slot], memory_order_relaxed);
+        uint64_t due = lane != NULL ? lane_due(lane) : UINT64_MAX;
+        next = due < next ? due : next;
+    }
     membership_arm(m, next);
 }
 
@@ -344,10 +374,13 @@ static int run(mesh_node *node, void *arg)
     if (!m->closed)
         end_late(m);
     m->running = false;
-    if (!m->closed && (m->dirty || !list_is_empty(&m->queue)))
+    if (!m->closed && (m->dirty || !list_is_empty(&m->queue))) {
         membership_poke(m);
-    else if (!m->closed)
+    } else if (!m->closed) {
         arm_next(m);
+        routes_open(&m->routes, m->renew, cluster_serves(m->cluster));
+        m->renew = false;
+    }
     pthread_cond_broadcast(&m->changed);
     pthread_mutex_unlock(&m->lock);
     return MESH_OK;
@@ -358,6 +391,7 @@ void membership_poke(struct membership *m)
     if (m->running || m->closed)
         return;
     m->running = true;
+    routes_close(&m->routes);
     task_start(m->runtime, run, m);
 }
 
@@ -402,8 +436,6 @@ static void init_lists(struct membership *m)
     list_init(&m->queue);
     for (size_t i = 0; i < PARKED_BUCKETS; i++)
         list_init(&m->parked[i]);
-    for (size_t i = 0; i < PENDING_BUCKETS; i++)
-        list_init(&m->pending[i]);
     wheel_init(&m->wheel, clock_now_ns());
 }
 
@@ -444,6 +476,8 @@ struct membership *membership_create(struct mesh_node *node, const struct member
     m->transport = *transport;
     m->self_hash = hash_of_node(rt->name, rt->creation);
     m->max_requests = options->max_requests != 0 ? options->max_requests : REQUESTS_MAX;
+    uint32_t suspect_ms = options->suspect_ms != 0 ? options->suspect_ms : CLUSTER_SUSPECT_MS;
+    m->fresh_ns = (suspect_ms < 2 * FRESH_MS ? suspect_ms / 2 : FRESH_MS) * UINT64_C(1000000);
     m->conflict_limit = (struct log_limit)LOG_LIMIT(10);
     m->armed_ns = UINT64_MAX;
     m->tick.expired = tick;
@@ -487,16 +521,28 @@ static struct timespec deadline_after(uint32_t ms)
     return (struct timespec){.tv_sec = (time_t)(until / 1000000000), .tv_nsec = (long)(until % 1000000000)};
 }
 
+/* With the lock. Requests of others, in lanes and without. */
+static uint64_t count_came(struct membership *m)
+{
+    uint64_t came = m->stats.came;
+    for (uint16_t slot = 1; slot < m->lane_end; slot++) {
+        struct lane *lane = atomic_load_explicit(&m->lanes[slot], memory_order_relaxed);
+        came += lane != NULL ? atomic_load_explicit(&lane->came, memory_order_relaxed) : 0;
+    }
+    return came;
+}
+
 /* With the lock. All others know that nothing is here any more. What they were about to send at that moment is still
  * answered with who has it. */
 static void linger(struct membership *m)
 {
-    uint64_t came = UINT64_MAX;
-    for (int turn = 0; turn < LINGER_MAX_MS / LINGER_MS && m->stats.links > 0 && came != m->stats.came; turn++) {
+    uint64_t before = UINT64_MAX, came = count_came(m);
+    for (int turn = 0; turn < LINGER_MAX_MS / LINGER_MS && m->stats.links > 0 && came != before; turn++) {
         const struct timespec until = deadline_after(LINGER_MS);
-        came = m->stats.came;
+        before = came;
         while (m->stats.links > 0 && pthread_cond_timedwait(&m->changed, &m->lock, &until) == 0)
             ;
+        came = count_came(m);
     }
 }
 
@@ -525,7 +571,8 @@ void membership_close(struct membership *m)
     list_init(&events);
     pthread_mutex_lock(&m->lock);
     m->closed = true;
-    request_collect(m, 0, NULL, &all);
+    routes_close(&m->routes);
+    request_collect(m, 0, &all);
     list_put_before(&events, &m->queue);
     pthread_mutex_unlock(&m->lock);
     while (!list_is_empty(&all)) {
@@ -552,6 +599,8 @@ void membership_unlink(struct membership *m)
 void membership_destroy(struct membership *m)
 {
     cluster_destroy(m->cluster);
+    for (uint16_t slot = 0; slot < m->lane_end; slot++)
+        lane_destroy(atomic_load_explicit(&m->lanes[slot], memory_order_relaxed));
     free(m->asking);
     pthread_cond_destroy(&m->changed);
     pthread_mutex_destroy(&m->lock);
@@ -684,6 +733,11 @@ void membership_read_stats(struct membership *m, struct membership_stats *stats)
     *stats = m->stats;
     stats->requests = m->request_count;
     stats->parked = m->parked_count;
+    for (uint16_t slot = 1; slot < m->lane_end; slot++) {
+        struct lane *lane = atomic_load_explicit(&m->lanes[slot], memory_order_relaxed);
+        if (lane != NULL)
+            lane_read(lane, stats);
+    }
     cluster_stats(m->cluster, &stats->cluster);
     pthread_mutex_unlock(&m->lock);
 }

@@ -5,13 +5,19 @@
  * overtakes the parcel or the grant that came before it on the same link. Whoever puts the first event there starts a
  * task, the *runner*, which works until the queue is empty and nothing is due. It carries actions out without the lock:
  * nothing that it calls is called with it, and everything that it sends is sent in order. While there is no runner,
- * requests are routed by whoever has them, under the lock, and so at once.
+ * requests are routed by whoever has them, and so at once.
+ *
+ * Most of them without the lock. While there is no runner a *view* is open (routes.h): in it, a request that begins
+ * here goes where the last one for its shard went, and one that has come is given to its process if that lives here, or
+ * may start without asking. All others take the lock and ask the cluster. Calls that wait for another node are in the
+ * lane of that node (lane.h), which has a lock of its own.
  *
  * What the processes of a shard tell while they end (busy, snapshot, idle) goes straight to the cluster, under the
  * lock: it is the answer to an action.
  *
  * The parts: membership.c has links, the queue and the runner; actions.c what the cluster wants done; requests.c where
- * requests go, wait and end; remote.c what is said to other nodes about them. */
+ * requests go, wait and end; routes.c what is known of that without asking; lane.c the calls that wait for a peer;
+ * remote.c what is said to other nodes about all of them. */
 #ifndef NODE_MEMBERSHIP_H
 #define NODE_MEMBERSHIP_H
 
@@ -21,7 +27,9 @@
 
 #include "base/log.h"
 #include "node/envelope.h"
+#include "node/lane.h"
 #include "node/list.h"
+#include "node/routes.h"
 #include "node/transport.h"
 #include "runtime/runtime.h"
 #include "runtime/wheel.h"
@@ -30,9 +38,11 @@ struct capabilities;
 
 enum {
     PARKED_BUCKETS = 1024,
-    PENDING_BUCKETS = 4096,
-    REQUESTS_MAX = 65536, /* that wait here, or for an answer of another node, before MESH_EBUSY */
-    CAST_WAIT_MS = 5000,  /* how long a cast waits for somewhere to go */
+    REQUESTS_MAX = 65536, /* that wait here, and for the answers of each other node, before MESH_EBUSY */
+    LINK_CLASSES = 16,
+    REQUEST_ROOM = 64,
+    FRESH_MS = 10,       /* so long after a look at the clock the node cannot have stood still for suspect_ms */
+    CAST_WAIT_MS = 5000, /* how long a cast waits for somewhere to go */
     LINGER_MS = 50, /* a drained node passes on what is still on its way to it, until nothing has come for so long */
     LINGER_MAX_MS = 1000, /* … at most */
 };
@@ -66,10 +76,12 @@ struct node_link {
     struct block *place; /* see call_place; NULL: there was no memory for it */
     mesh_pid self;       /* node and creation of the peer */
     enum cluster_kind kind;
-    _Atomic uint32_t refs; /* the transport's until node_link_down, requests' and answers' */
-    uint16_t slot;         /* its number in the cluster; 0: not there, or not any more. Under the lock */
-    bool told_down;        /* under the lock, as the next */
-    bool syncing;          /* it has not answered the question of a drained node */
+    _Atomic uint32_t refs;             /* the transport's until node_link_down, requests' and answers' */
+    _Atomic(struct lane *) lane;       /* of its slot; NULL: it has had none yet */
+    uint16_t slot;                     /* its number in the cluster; 0: not there, or not any more. Under the lock */
+    _Atomic bool told_down;            /* written under the lock */
+    bool syncing;                      /* it has not answered the question of a drained node. Under the lock */
+    struct class *usual[LINK_CLASSES]; /* that came from there, by a hash; the transport's thread */
 };
 
 enum item_kind { ITEM_REQUEST, ITEM_UP, ITEM_DOWN, ITEM_MESSAGE, ITEM_BEAM, ITEM_SYNC };
@@ -83,19 +95,18 @@ struct item {
     uint64_t number;        /* ITEM_SYNC */
 };
 
-enum request_state { REQUEST_FREE, REQUEST_QUEUED, REQUEST_PARKED, REQUEST_PENDING };
+enum request_state { REQUEST_FREE, REQUEST_QUEUED, REQUEST_PARKED };
 
 /* A call or cast that has no process yet, or whose process is elsewhere. It begins on this node (message), or came from
- * a peer (from). In the list that its state says, else its holder's alone. */
+ * a peer (from). In the list that its state says, in a lane (lane.h), else its holder's alone. */
 struct request {
     struct item item; /* first */
     struct timer timer;
     struct message *message; /* begun here; else NULL */
     struct class *class;
     struct node_link *from; /* came from there, counted; else NULL */
-    struct node_link *to;   /* pending: the answer comes from there, counted */
     struct block *block;    /* came: the bytes that the views below point into */
-    uint64_t number;        /* sent: its number here; 0: a cast */
+    uint64_t number;        /* pending: its number here */
     uint64_t from_number;   /* came: its number there; 0: a cast */
     uint64_t deadline_ns;   /* 0: none */
     uint64_t trace;
@@ -107,9 +118,10 @@ struct request {
     uint16_t hint; /* another node said that this one is to be asked */
     uint8_t hops, tries;
     bool cast, followed, woken;
+    uint32_t room; /* bytes of space */
     uint32_t chain_count;
-    struct link_of_chain chain[MESSAGE_CHAIN_MAX]; /* as in an envelope */
-    char id_space[];
+    const struct link_of_chain *chain; /* the message's; came: as in the envelope, in space */
+    _Alignas(struct link_of_chain) uint8_t space[];
 };
 
 struct asking {
@@ -124,6 +136,13 @@ struct membership {
     struct transport transport;
     uint64_t self_hash; /* of name and creation */
     uint32_t max_requests;
+    uint64_t fresh_ns;
+
+    /* For those who have no lock. */
+    struct routes routes;
+    _Atomic uint64_t clock;          /* the cluster's, and what others have said since the runner came by */
+    _Atomic uint64_t fresh_until_ns; /* see FRESH_MS; of clock_now_ns */
+    _Atomic(struct lane *) lanes[CLUSTER_MEMBERS_MAX]; /* by slot; made under the lock */
 
     pthread_mutex_t lock; /* everything below */
     pthread_cond_t changed;
@@ -131,13 +150,15 @@ struct membership {
     struct node_link *links[CLUSTER_MEMBERS_MAX]; /* by slot; counted */
     bool running;                                 /* there is a runner */
     bool dirty;                                   /* the cluster has to run */
+    bool renew;                                   /* something has changed since the last view was opened */
     bool closed;                                  /* the node stops: nothing is taken any more */
     uint32_t giving;   /* shards that are released, and of which not all that was idle has ended */
     bool drained;      /* the cluster has said so */
     uint32_t syncs;    /* links that are syncing */
     struct list queue; /* items */
-    struct list parked[PARKED_BUCKETS], pending[PENDING_BUCKETS];
-    uint32_t request_count, parked_count;
+    struct list parked[PARKED_BUCKETS];
+    uint32_t request_count, parked_count; /* in lists */
+    uint16_t lane_end;                    /* slots with a lane are below it */
     uint64_t last_number;
     struct wheel wheel; /* deadlines of requests that are in a list */
     struct asking *asking;
@@ -194,6 +215,21 @@ void membership_drained(struct membership *m);
 /* With the lock: the clock of the cluster. Before anything is asked of it. */
 void membership_begin(struct membership *m);
 
+/* The hybrid clock of docs/wire.md, for what is said about requests: it does not grow by that. Any thread. */
+static inline uint64_t membership_clock(struct membership *m)
+{
+    return atomic_load_explicit(&m->clock, memory_order_relaxed);
+}
+
+/* One that has been seen, or that the cluster has come to. Relaxed: the number is all there is to it. Any thread. */
+static inline void membership_clock_seen(struct membership *m, uint64_t clock)
+{
+    uint64_t now = membership_clock(m);
+    while (clock > now && clock < INT64_MAX &&
+           !atomic_compare_exchange_weak_explicit(&m->clock, &now, clock, memory_order_relaxed, memory_order_relaxed))
+        ;
+}
+
 /* With the lock: the runner has to come by at at_ns. */
 void membership_arm(struct membership *m, uint64_t at_ns);
 
@@ -224,29 +260,40 @@ bool request_again(struct membership *m, struct request *q);
 void request_end(struct membership *m, struct worker *w, struct request *q, int error);
 void request_free(struct request *q);
 
+/* One that begins here, of a message and where that is to go, with the hash of its id. spare: memory that may be used
+ * for it, and is freed if it is not; NULL is allowed. NULL: no memory. */
+struct request *request_of(const struct route *r, uint32_t hash, struct request *spare);
+
 /* With the lock. In a list, and out of it. */
 void request_enlist(struct membership *m, struct request *q, enum request_state state);
 void request_delist(struct membership *m, struct request *q);
-struct request *request_pending(struct membership *m, uint64_t number);
 
 /* With the lock: those that wait in a shard (CLUSTER_ALL: any) are routed next. */
 void request_wake(struct membership *m, mesh_bytes capability, uint32_t shard);
 
-/* With the lock: takes out what is late (now_ns), what waits for an answer of link, or everything (both 0). */
-void request_collect(struct membership *m, uint64_t now_ns, const struct node_link *link, struct list *out);
+/* With the lock: takes out what is late, or everything (now_ns 0); in lanes, too. */
+void request_collect(struct membership *m, uint64_t now_ns, struct list *out);
 
 /* ---- remote.c ---- */
 
-/* Sends one, which has its number, on to a link, whose count it takes; the lock is not held. As request_dispatch. */
-int remote_forward(struct membership *m, struct request *q, struct node_link *to, uint64_t clock, bool follow);
+/* Sends a message that begins here to the peer of a lane. MESH_OK: it is not the caller's any more. MESH_EMOVED: the
+ * link is down. No lock. */
+int remote_begin(struct membership *m, struct worker *w, const struct route *r, uint32_t hash, struct lane *lane);
+
+/* Sends one on by a pass; the lock is not held. As request_dispatch. */
+int remote_forward(struct membership *m, struct request *q, const struct lane_pass *pass, bool follow);
 
 /* Hands one that came from a peer to its process here. As request_dispatch; MESH_EMOVED: q is still the caller's, and
  * has not ended. */
 int remote_serve(struct membership *m, struct worker *w, struct request *q, uint64_t permit);
 
+/* The same for a message that has just been read, by a process that lives here or may start without asking.
+ * deadline_ns: 0: none. MESH_EMOVED: neither. */
+int remote_serve_read(struct node_link *from, struct worker *w, const struct envelope *e, uint64_t deadline_ns);
+
 /* Tells a peer how its call ended, or whom to ask. No lock. */
 void remote_refuse(struct membership *m, struct node_link *to, uint64_t number, uint64_t trace, int error);
-void remote_sync(struct membership *m, struct node_link *to, uint64_t number, bool answer);
+void remote_sync(struct membership *m, struct node_link *to, uint64_t number, bool reply);
 void remote_moved(struct membership *m, struct node_link *to, uint64_t number, uint64_t trace, mesh_bytes node);
 
 /* An answer from a peer. */

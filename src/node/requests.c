@@ -1,8 +1,8 @@
 /* Requests without a process here: where they go, where they wait, how they end. See membership.h.
  *
- * A request is in one list at a time, or its holder's alone: the queue, while there is something to be carried out
- * first; parked, until something changes in its shard; pending, until another node answers. Whoever takes it out of its
- * list ends it or sends it on, so that it ends once. What is in a list has a deadline in the wheel. */
+ * A request is in one place at a time, or its holder's alone: the queue, while there is something to be carried out
+ * first; parked, until something changes in its shard; in a lane, until another node answers. Whoever takes it out of
+ * there ends it or sends it on, so that it ends once. What is in a list has a deadline in the wheel. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,12 +18,20 @@ enum { TRIES_MAX = 4 };
 
 /* ---- making and freeing ---- */
 
-static struct request *request_create(size_t id_len)
+static struct request *request_create(size_t room, struct request *spare)
 {
-    struct request *q = malloc(sizeof *q + id_len);
+    struct request *q = spare;
+    if (q == NULL || q->room < room) {
+        free(spare);
+        room = room < REQUEST_ROOM ? REQUEST_ROOM : room;
+        q = malloc(sizeof *q + room);
+    } else {
+        room = q->room;
+    }
     if (q == NULL)
         return NULL;
     memset(q, 0, sizeof *q);
+    q->room = (uint32_t)room;
     q->item.kind = ITEM_REQUEST;
     return q;
 }
@@ -31,25 +39,15 @@ static struct request *request_create(size_t id_len)
 void request_free(struct request *q)
 {
     link_drop(q->from);
-    link_drop(q->to);
     if (q->block != NULL)
         block_release(q->block);
     free(q);
 }
 
-static void take_chain(struct membership *m, struct request *q)
-{
-    const struct message *message = q->message;
-    q->chain_count = message->chain_count;
-    for (uint32_t i = 0; i < q->chain_count; i++)
-        q->chain[i] = (struct link_of_chain){message->chain[i].pid, message->chain[i].call ^ m->self_hash};
-}
-
-/* One that begins here. */
-static struct request *request_of(struct membership *m, const struct route *r)
+struct request *request_of(const struct route *r, uint32_t hash, struct request *spare)
 {
     struct message *message = r->message;
-    struct request *q = request_create(r->id.len);
+    struct request *q = request_create(r->id.len, spare);
     if (q == NULL)
         return NULL;
     q->message = message;
@@ -58,13 +56,14 @@ static struct request *request_of(struct membership *m, const struct route *r)
     q->deadline_ns = q->cast ? clock_now_ns() + (uint64_t)CAST_WAIT_MS * 1000000 : message->deadline_ns;
     q->capability = mesh_str(r->class->capability->name);
     q->module = mesh_str(r->class->module->ops.name);
-    memcpy(q->id_space, r->id.data, r->id.len);
-    q->id = (mesh_bytes){q->id_space, r->id.len};
+    memcpy(q->space, r->id.data, r->id.len);
+    q->id = (mesh_bytes){q->space, r->id.len};
     q->payload = payload_term(&message->body);
     if (message->init_arg.data != NULL)
         q->init_arg = payload_term(&message->init_arg);
-    q->hash = phash2_binary(r->id);
-    take_chain(m, q);
+    q->hash = hash;
+    q->chain_count = message->chain_count;
+    q->chain = message->chain;
     return q;
 }
 
@@ -82,11 +81,19 @@ static mesh_term term_in_copy(mesh_term term, mesh_bytes bytes, const struct blo
     return term;
 }
 
+/* When one that has come is late; 0: never. */
+static uint64_t deadline_of(const struct envelope *e, uint64_t now_ns)
+{
+    bool waits_less = e->op == ENVELOPE_CAST && (e->left_ms == 0 || e->left_ms > CAST_WAIT_MS);
+    uint64_t left_ms = waits_less ? CAST_WAIT_MS : e->left_ms;
+    return left_ms != 0 && left_ms <= ENVELOPE_LEFT_MAX_MS ? now_ns + left_ms * 1000000 : 0;
+}
+
 /* One that came. */
 static struct request *request_from(struct node_link *from, mesh_bytes bytes, const struct envelope *e)
 {
     struct block *copy = block_create(bytes.len);
-    struct request *q = copy != NULL ? request_create(0) : NULL;
+    struct request *q = copy != NULL ? request_create(e->chain_count * sizeof *e->chain, NULL) : NULL;
     if (q == NULL) {
         if (copy != NULL)
             block_release(copy);
@@ -100,9 +107,7 @@ static struct request *request_from(struct node_link *from, mesh_bytes bytes, co
     q->trace = e->trace;
     q->hops = (uint8_t)e->hops;
     q->followed = e->followed;
-    uint64_t left_ms = q->cast && (e->left_ms == 0 || e->left_ms > CAST_WAIT_MS) ? CAST_WAIT_MS : e->left_ms;
-    if (left_ms != 0 && left_ms <= ENVELOPE_LEFT_MAX_MS)
-        q->deadline_ns = clock_now_ns() + left_ms * 1000000;
+    q->deadline_ns = deadline_of(e, clock_now_ns());
     q->capability = in_copy(e->capability, bytes, copy);
     q->module = in_copy(e->module, bytes, copy);
     q->id = in_copy(e->id, bytes, copy);
@@ -110,16 +115,22 @@ static struct request *request_from(struct node_link *from, mesh_bytes bytes, co
     q->init_arg = term_in_copy(e->init_arg, bytes, copy);
     q->hash = phash2_binary(q->id);
     q->chain_count = e->chain_count;
-    memcpy(q->chain, e->chain, e->chain_count * sizeof *e->chain);
+    memcpy(q->space, e->chain, e->chain_count * sizeof *e->chain);
+    q->chain = (const struct link_of_chain *)q->space;
     return q;
+}
+
+static void count_dropped(struct membership *m)
+{
+    pthread_mutex_lock(&m->lock);
+    m->stats.dropped++;
+    pthread_mutex_unlock(&m->lock);
 }
 
 void request_end(struct membership *m, struct worker *w, struct request *q, int error)
 {
     if (q->cast) {
-        pthread_mutex_lock(&m->lock);
-        m->stats.dropped++;
-        pthread_mutex_unlock(&m->lock);
+        count_dropped(m);
         if (q->message != NULL)
             stats_note(m->runtime, w, q->class->index, COUNT_DROPPED);
     } else if (q->from != NULL) {
@@ -143,8 +154,6 @@ void request_enlist(struct membership *m, struct request *q, enum request_state 
     struct list *list = &m->queue;
     if (state == REQUEST_PARKED)
         list = parking_of(m, q->capability, q->shard);
-    else if (state == REQUEST_PENDING)
-        list = &m->pending[q->number % PENDING_BUCKETS];
     q->state = state;
     list_append(list, &q->item.in);
     m->request_count++;
@@ -162,15 +171,6 @@ void request_delist(struct membership *m, struct request *q)
     m->parked_count -= q->state == REQUEST_PARKED;
     wheel_remove(&m->wheel, &q->timer);
     q->state = REQUEST_FREE;
-}
-
-struct request *request_pending(struct membership *m, uint64_t number)
-{
-    struct list *bucket = &m->pending[number % PENDING_BUCKETS];
-    for (struct list *at = bucket->next; at != bucket; at = at->next)
-        if (((struct request *)at)->number == number)
-            return (struct request *)at;
-    return NULL;
 }
 
 static bool same_bytes(mesh_bytes a, mesh_bytes b)
@@ -209,36 +209,44 @@ void request_wake(struct membership *m, mesh_bytes capability, uint32_t shard)
     list_put_before(&m->queue, &woken);
 }
 
-static void collect_from(struct membership *m, struct list *list, const struct node_link *link, struct list *out)
+static void collect_from(struct membership *m, struct list *list, struct list *out)
 {
     for (struct list *at = list->next, *next; at != list; at = next) {
         struct request *q = (struct request *)at;
         next = at->next;
-        if (q->item.kind != ITEM_REQUEST || (link != NULL && q->to != link))
+        if (q->item.kind != ITEM_REQUEST)
             continue;
         request_delist(m, q);
         list_append(out, at);
     }
 }
 
-void request_collect(struct membership *m, uint64_t now_ns, const struct node_link *link, struct list *out)
+static void collect_late(struct membership *m, uint64_t now_ns, struct list *out)
 {
+    wheel_advance(&m->wheel, now_ns);
+    for (struct timer *t; (t = wheel_pop(&m->wheel)) != NULL;) {
+        struct request *q = (struct request *)((char *)t - offsetof(struct request, timer));
+        request_delist(m, q);
+        list_append(out, &q->item.in);
+    }
+}
+
+void request_collect(struct membership *m, uint64_t now_ns, struct list *out)
+{
+    for (uint16_t slot = 1; slot < m->lane_end; slot++) {
+        struct lane *lane = atomic_load_explicit(&m->lanes[slot], memory_order_relaxed);
+        if (lane != NULL && now_ns != 0)
+            lane_collect_late(lane, now_ns, out);
+        else if (lane != NULL)
+            link_drop(lane_close(lane, out)); /* the table of links has a count, too */
+    }
     if (now_ns != 0) {
-        wheel_advance(&m->wheel, now_ns);
-        for (struct timer *t; (t = wheel_pop(&m->wheel)) != NULL;) {
-            struct request *q = (struct request *)((char *)t - offsetof(struct request, timer));
-            request_delist(m, q);
-            list_append(out, &q->item.in);
-        }
+        collect_late(m, now_ns, out);
         return;
     }
-    for (size_t i = 0; i < PENDING_BUCKETS; i++)
-        collect_from(m, &m->pending[i], link, out);
-    if (link != NULL)
-        return;
     for (size_t i = 0; i < PARKED_BUCKETS; i++)
-        collect_from(m, &m->parked[i], NULL, out);
-    collect_from(m, &m->queue, NULL, out);
+        collect_from(m, &m->parked[i], out);
+    collect_from(m, &m->queue, out);
 }
 
 bool request_again(struct membership *m, struct request *q)
@@ -258,13 +266,19 @@ bool request_again(struct membership *m, struct request *q)
 
 /* ---- routing ---- */
 
+/* One like any other that begins here. */
+static bool is_plain(const struct request *q)
+{
+    return q->from == NULL && q->hint == 0 && q->hops == 0;
+}
+
 /* With the lock. */
 static enum cluster_route where_to(struct membership *m, struct request *q, uint16_t *peer, int *error)
 {
     membership_begin(m);
     const struct ring *ring = cluster_ring(m->cluster, q->capability);
     uint32_t shards = ring != NULL ? ring_shards(ring) : 1;
-    if (ring == NULL && q->class != NULL && q->class->capability->shards != 0)
+    if (ring == NULL && q->message != NULL && q->class->capability->shards != 0)
         shards = q->class->capability->shards;
     q->shard = q->hash % shards;
     struct cluster_request r = {
@@ -279,6 +293,8 @@ static enum cluster_route where_to(struct membership *m, struct request *q, uint
     }
     q->hops = r.hops;
     enum cluster_route where = cluster_route(m->cluster, &r, peer, error);
+    if (where == CLUSTER_TO && is_plain(q) && cluster_routes_alike(m->cluster, q->capability, q->shard))
+        routes_note(&m->routes, q->class, shards, q->shard, *peer);
     if (cluster_wake_ms(m->cluster) <= clock_boot_ms())
         membership_poke(m);
     return where;
@@ -310,21 +326,22 @@ static int serve(struct membership *m, struct worker *w, struct request *q, uint
 
 static int forward(struct membership *m, struct request *q, uint16_t peer, bool follow)
 {
-    struct node_link *link = m->links[peer] != NULL ? link_hold(m->links[peer]) : NULL;
-    uint64_t clock = cluster_clock(m->cluster);
-    bool understands = link != NULL && link->kind == CLUSTER_C;
-    if (link == NULL) {
+    struct node_link *link = m->links[peer];
+    struct lane *lane = atomic_load_explicit(&m->lanes[peer], memory_order_relaxed);
+    struct lane_pass pass;
+    int rc = MESH_OK;
+    if (link == NULL)
         request_enlist(m, q, REQUEST_PARKED);
-    } else if (understands) {
-        m->stats.sent++;
-        q->number = q->cast ? 0 : ++m->last_number;
-    }
+    else if (link->kind != CLUSTER_C)
+        rc = MESH_ENOCAPABILITY; /* what BEAM nodes understand is not spoken here yet */
+    else
+        rc = lane_enter(lane, !q->cast, m->max_requests, &pass);
     pthread_mutex_unlock(&m->lock);
-    int rc = link == NULL ? MESH_OK : MESH_ENOCAPABILITY;
-    if (understands)
-        return remote_forward(m, q, link, clock, follow);
-    link_drop(link);
-    return rc; /* what BEAM nodes understand is not spoken here yet */
+    if (link == NULL || (rc != MESH_OK && rc != MESH_EMOVED))
+        return rc;
+    if (rc == MESH_EMOVED)
+        return request_again(m, q) ? MESH_OK : MESH_ESTOPPING;
+    return remote_forward(m, q, &pass, follow);
 }
 
 static int tell_moved(struct membership *m, struct request *q, uint16_t peer)
@@ -384,7 +401,15 @@ static int enter(struct membership *m, struct worker *w, struct request *q)
 int request_take(void *context, struct worker *w, const struct route *r)
 {
     struct membership *m = context;
-    struct request *q = request_of(m, r);
+    uint32_t hash = phash2_binary(r->id);
+    uint16_t peer = routes_find(&m->routes, r->class, hash);
+    if (peer != 0) {
+        /* Acquire: pairs with the release of lane_of. */
+        int begun = remote_begin(m, w, r, hash, atomic_load_explicit(&m->lanes[peer], memory_order_acquire));
+        if (begun != MESH_EMOVED)
+            return begun;
+    }
+    struct request *q = request_of(r, hash, NULL);
     if (q == NULL)
         return MESH_ENOMEM;
     pthread_mutex_lock(&m->lock);
@@ -395,9 +420,35 @@ int request_take(void *context, struct worker *w, const struct route *r)
     return rc;
 }
 
+/* One for which there is nothing to be asked or waited for: by far the most. It stands behind all that came before it
+ * on this link, or else the view would be closed. False: it is to be routed. */
+static bool serve_at_once(struct node_link *from, struct worker *w, const struct envelope *e)
+{
+    struct membership *m = from->m;
+    struct lane *lane = atomic_load_explicit(&from->lane, memory_order_acquire); /* pairs with apply_up */
+    uint64_t now_ns = w != NULL ? worker_clock(w) : clock_now_ns();
+    if ((routes_view(&m->routes) & 1) == 0 || lane == NULL ||
+        now_ns >= atomic_load_explicit(&m->fresh_until_ns, memory_order_relaxed))
+        return false;
+    int rc = remote_serve_read(from, w, e, e->op == ENVELOPE_CAST ? 0 : deadline_of(e, now_ns));
+    if (rc == MESH_EMOVED)
+        return false;
+    membership_clock_seen(m, e->clock);
+    lane_count(&lane->came);
+    if (rc == MESH_OK)
+        lane_count(&lane->served);
+    else if (e->op == ENVELOPE_CALL)
+        remote_refuse(m, from, e->number, e->trace, rc);
+    else
+        count_dropped(m);
+    return true;
+}
+
 int request_receive(struct node_link *from, struct worker *w, mesh_bytes bytes, const struct envelope *e)
 {
     struct membership *m = from->m;
+    if (serve_at_once(from, w, e))
+        return MESH_OK;
     struct request *q = request_from(from, bytes, e);
     if (q == NULL) {
         if (e->op == ENVELOPE_CALL)
@@ -405,7 +456,7 @@ int request_receive(struct node_link *from, struct worker *w, mesh_bytes bytes, 
         return MESH_OK;
     }
     pthread_mutex_lock(&m->lock);
-    cluster_clock_seen(m->cluster, e->clock);
+    membership_clock_seen(m, e->clock);
     m->stats.came++;
     int rc = enter(m, w, q);
     if (rc != MESH_OK)

@@ -226,12 +226,19 @@ static struct class *make_foreign(struct runtime *rt, uint64_t hash, const char 
     return c;
 }
 
+/* A foreign class stands for its names until something has come that may take its place. */
+static bool is_current(struct runtime *rt, const struct class *class)
+{
+    return !class->foreign || atomic_load_explicit(&class->known, memory_order_relaxed) ==
+                                  atomic_load_explicit(&rt->known, memory_order_acquire);
+}
+
 static int find_or_make(struct runtime *rt, uint64_t hash, const char *module, const char *capability,
                         struct class **class)
 {
     uint32_t known = atomic_load_explicit(&rt->known, memory_order_acquire);
     struct class *c = find(rt->foreign, hash, module, capability);
-    if (c != NULL && atomic_load_explicit(&c->known, memory_order_relaxed) == known) {
+    if (c != NULL && is_current(rt, c)) {
         *class = c;
         return MESH_OK;
     }
@@ -258,7 +265,7 @@ int runtime_class(struct runtime *rt, struct worker *w, const char *module, cons
         uintptr_t address = (uintptr_t)module ^ (uintptr_t)capability * 31;
         cached = &w->classes[(address ^ address >> 6) % CLASS_CACHE];
         if (cached->module == module && cached->capability == capability &&
-            is_class(cached->class, module, capability)) {
+            is_class(cached->class, module, capability) && is_current(rt, cached->class)) {
             *class = cached->class;
             return MESH_OK;
         }
@@ -267,7 +274,7 @@ int runtime_class(struct runtime *rt, struct worker *w, const char *module, cons
     *class = find(rt->buckets, hash, module, capability);
     if (*class == NULL) {
         int rc = find_or_make(rt, hash, module, capability, class);
-        if (rc != MESH_OK || (*class)->foreign)
+        if (rc != MESH_OK)
             return rc;
     }
     if (cached != NULL)

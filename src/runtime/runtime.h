@@ -5,9 +5,10 @@
  *   1 runtime->lock        modules, capabilities, classes; start and stop
  *   2 a stripe of the id table
  *   3 a row of a capability
- *   4 leaves: pids->lock, slab pools, runtime->debts, coroutines_lock, seats_lock, message pool, run queue,
- * timers_lock, stack pool, back-off, snapshots, drain, task, thread pool, watchdog, a queue of completions, a list of
- * waits (waiting.c), crash handlers (crash.c) No user code runs with any of them held. */
+ *   4 leaves: a lane (node/lane.h), pids->lock, slab pools, runtime->debts, coroutines_lock, seats_lock, message pool,
+ *     run queue, timers_lock, stack pool, back-off, snapshots, drain, task, thread pool, watchdog, a queue of
+ *     completions, a list of waits (waiting.c), crash handlers (crash.c)
+ * No user code runs with any of them held. */
 #ifndef RUNTIME_RUNTIME_H
 #define RUNTIME_RUNTIME_H
 

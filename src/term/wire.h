@@ -16,6 +16,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "base/load.h"
+
 enum tag {
     TAG_NEW_FLOAT = 70,
     TAG_BIT_BINARY = 77,
@@ -108,8 +110,7 @@ static inline uint8_t *wire_put_magnitude(uint8_t *p, uint64_t magnitude, uint8_
     p[0] = TAG_SMALL_BIG;
     p[1] = (uint8_t)n;
     p[2] = negative;
-    for (unsigned i = 0; i < 8; i++)
-        p[3 + i] = (uint8_t)(magnitude >> (8 * i));
+    store_le64(p + 3, magnitude);
     return p + 3 + n;
 }
 

@@ -164,6 +164,35 @@ static void test_requests_are_limited(void **state)
     net_destroy(net);
 }
 
+static bool has_no_requests(const struct membership_stats *stats, uint64_t n)
+{
+    (void)n;
+    return stats->requests == 0;
+}
+
+/* What nobody waits for any more is forgotten, whether or not it is answered. */
+static void test_late_calls_are_forgotten(void **state)
+{
+    (void)state;
+    struct net *net = net_create();
+    mesh_node *a = net_node(net, 0, "test", SHARDS), *b = net_node(net, 1, NULL, 0);
+    static struct parked parked = PARKED_INIT;
+    mesh_result result;
+    net_link(net, a, b);
+    net_await_held(a, SHARDS);
+    net_await_linked(b, 1);
+    assert_int_equal(add(b, "x"), 1);
+    assert_int_equal(call(b, "x", act_park, &parked, &result, 20), MESH_ETIMEOUT);
+    assert_int_equal(call(b, "x", act_park, &parked, &result, 5), MESH_ETIMEOUT);
+    net_await(b, has_no_requests, 0);
+    gate_await(&parked.gate, 1);
+    assert_int_equal(add(b, "x"), 2);
+    assert_int_equal(net_stats(b).requests, 0);
+    stop(b);
+    stop(a);
+    net_destroy(net);
+}
+
 static void test_a_cut_ends_calls(void **state)
 {
     (void)state;
@@ -828,16 +857,27 @@ static void test_malformed_messages(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_a_node_alone_serves),       cmocka_unit_test(test_calls_go_to_the_node_that_has_it),
-        cmocka_unit_test(test_errors_come_back),          cmocka_unit_test(test_a_full_queue_is_busy),
-        cmocka_unit_test(test_requests_are_limited),      cmocka_unit_test(test_a_cut_ends_calls),
-        cmocka_unit_test(test_a_caller_becomes_a_holder), cmocka_unit_test(test_ids_are_spread),
-        cmocka_unit_test(test_a_join_under_load),         cmocka_unit_test(test_a_drain_under_load),
-        cmocka_unit_test(test_passivated_ones_move),      cmocka_unit_test(test_busy_ones_move_later),
-        cmocka_unit_test(test_debtors_move_later),        cmocka_unit_test(test_unregister_moves_all),
-        cmocka_unit_test(test_a_cut_that_heals),          cmocka_unit_test(test_a_cycle_across_nodes),
-        cmocka_unit_test(test_casts_keep_their_order),    cmocka_unit_test(test_stop_with_calls_in_flight),
-        cmocka_unit_test(test_stop_of_the_server),        cmocka_unit_test(test_malformed_messages),
+        cmocka_unit_test(test_a_node_alone_serves),
+        cmocka_unit_test(test_calls_go_to_the_node_that_has_it),
+        cmocka_unit_test(test_errors_come_back),
+        cmocka_unit_test(test_a_full_queue_is_busy),
+        cmocka_unit_test(test_requests_are_limited),
+        cmocka_unit_test(test_late_calls_are_forgotten),
+        cmocka_unit_test(test_a_cut_ends_calls),
+        cmocka_unit_test(test_a_caller_becomes_a_holder),
+        cmocka_unit_test(test_ids_are_spread),
+        cmocka_unit_test(test_a_join_under_load),
+        cmocka_unit_test(test_a_drain_under_load),
+        cmocka_unit_test(test_passivated_ones_move),
+        cmocka_unit_test(test_busy_ones_move_later),
+        cmocka_unit_test(test_debtors_move_later),
+        cmocka_unit_test(test_unregister_moves_all),
+        cmocka_unit_test(test_a_cut_that_heals),
+        cmocka_unit_test(test_a_cycle_across_nodes),
+        cmocka_unit_test(test_casts_keep_their_order),
+        cmocka_unit_test(test_stop_with_calls_in_flight),
+        cmocka_unit_test(test_stop_of_the_server),
+        cmocka_unit_test(test_malformed_messages),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
