@@ -213,28 +213,22 @@ void remote_sync(struct membership *m, struct node_link *to, uint64_t number, bo
 
 /* ---- serving ---- */
 
-/* A call of a peer that a process here has. */
-struct guest {
-    struct node_link *from;
-    uint64_t number, trace;
-};
-
-static void guest_done(void *context, int error, const mesh_result *result)
+/* A process here has answered a call of a peer: number and trace. */
+static void answered_here(void *context, const uint64_t tags[2], int error, const mesh_result *result)
 {
-    struct guest *g = context;
+    struct node_link *to = context;
     struct envelope e;
     envelope_clear(&e, ENVELOPE_REPLY);
-    e.number = g->number;
-    e.trace = g->trace;
+    e.number = tags[0];
+    e.trace = tags[1];
     e.error = error;
     if (error == MESH_OK || error == MESH_ECRASHED || error == MESH_EINIT)
         e.value = result->value;
     e.pid.number = result->pid.number;
     e.pid.creation = result->pid.creation;
     memcpy(e.pid.node, result->pid.node, strlen(result->pid.node) + 1);
-    send_answer(g->from->m, g->from, &e);
-    link_drop(g->from);
-    free(g);
+    send_answer(to->m, to, &e);
+    link_drop(to);
 }
 
 /* Who has sent a request, and what it is to be answered by. */
@@ -248,20 +242,17 @@ static int serve(struct membership *m, struct worker *w, struct served *s, const
                  const struct link_of_chain *chain)
 {
     struct link_of_chain own[MESSAGE_CHAIN_MAX];
-    struct guest *g = NULL;
     copy_chain(m, chain, s->chain_count, own);
     s->chain = own;
     if (sender->number != 0) {
-        g = must_calloc(1, sizeof *g);
-        *g = (struct guest){link_hold(sender->from), sender->number, sender->trace};
-        s->done = guest_done;
-        s->context = g;
+        s->done = answered_here;
+        s->context = link_hold(sender->from);
+        s->tags[0] = sender->number;
+        s->tags[1] = sender->trace;
     }
     int rc = call_serve(m->runtime, w, s);
-    if (rc != MESH_OK && g != NULL) {
-        link_drop(g->from);
-        free(g);
-    }
+    if (rc != MESH_OK && sender->number != 0)
+        link_drop(sender->from);
     return rc;
 }
 

@@ -122,9 +122,34 @@ static void wake_thread(struct runtime *rt, struct worker *w, struct message *m)
         syscall(SYS_futex, &m->thread, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
 }
 
+static void fill(struct runtime *rt, struct message *m, mesh_result *result)
+{
+    result->value = payload_term(&m->reply);
+    result->held = m;
+    if (__builtin_expect(m->kind == MESSAGE_ANSWERED, 0))
+        call_pid_elsewhere(m, &result->pid);
+    else
+        runtime_pid(rt, m->error == MESH_OK ? m->pid : 0, &result->pid);
+}
+
+/* Of a call of another node. */
+static void tell_peer(struct runtime *rt, struct worker *w, struct message *m)
+{
+    mesh_result result;
+    if (w != NULL)
+        count_latency(w, m);
+    else
+        stats_note_call(rt, m->class_index, clock_now_ns() - m->since_ns);
+    fill(rt, m, &result);
+    m->peer_done(m->done_context, m->tags, m->error == MESH_EMOVED ? MESH_ENOCAPABILITY : m->error, &result);
+    message_unref(rt, w, m);
+}
+
 static void deliver(struct runtime *rt, struct worker *w, struct message *m)
 {
-    if (m->home == NULL) {
+    if (m->waiter == WAITER_PEER) {
+        tell_peer(rt, w, m);
+    } else if (m->home == NULL) {
         wake_thread(rt, w, m);
     } else if (m->home == w) {
         deliver_home(w, m);
@@ -432,16 +457,6 @@ void call_end(struct runtime *rt, struct worker *w, struct message *m, int error
     }
     answer(rt, w, m, error, &reply, owed);
     message_unref(rt, w, m);
-}
-
-static void fill(struct runtime *rt, struct message *m, mesh_result *result)
-{
-    result->value = payload_term(&m->reply);
-    result->held = m;
-    if (__builtin_expect(m->kind == MESSAGE_ANSWERED, 0))
-        call_pid_elsewhere(m, &result->pid);
-    else
-        runtime_pid(rt, m->error == MESH_OK ? m->pid : 0, &result->pid);
 }
 
 static void fill_nothing(mesh_result *result)
@@ -837,27 +852,16 @@ static int set_served(struct message *m, const struct served *s)
     return MESH_OK;
 }
 
-/* The outcome goes to a function on some worker, as that of call_async. */
-static void serve_waiting(struct runtime *rt, struct worker *w, struct message *m, const struct served *s)
+/* Another node waits for the answer. */
+static void open_served(struct worker *w, struct message *m, const struct served *s)
 {
-    uint32_t turn = atomic_fetch_add_explicit(&rt->next, w == NULL, memory_order_relaxed);
-    m->waiter = WAITER_DONE;
-    m->home = w != NULL ? w : &rt->workers[turn % rt->worker_count];
-    m->done = s->done;
+    m->waiter = WAITER_PEER;
+    m->peer_done = s->done;
     m->done_context = s->context;
+    memcpy(m->tags, s->tags, sizeof m->tags);
     m->since_ns = w != NULL ? w->now_ns : clock_now_ns();
-    atomic_store_explicit(&m->refs, w != NULL ? 2 : 3, memory_order_relaxed);
+    atomic_store_explicit(&m->refs, 2, memory_order_relaxed);
     open_ticket(m);
-    atomic_fetch_add_explicit(&rt->async, 1, memory_order_relaxed);
-    if (w != NULL)
-        arm(w, m);
-}
-
-static void stop_waiting(struct runtime *rt, struct worker *w, struct message *m)
-{
-    if (w != NULL)
-        wheel_remove(&w->deadlines, &m->deadline.timer);
-    atomic_fetch_sub_explicit(&rt->async, 1, memory_order_release);
 }
 
 int call_serve(struct runtime *rt, struct worker *w, const struct served *s)
@@ -872,20 +876,14 @@ int call_serve(struct runtime *rt, struct worker *w, const struct served *s)
     m->kind = s->done != NULL ? MESSAGE_CALL : MESSAGE_CAST;
     int rc = set_served(m, s);
     if (rc == MESH_OK && s->done != NULL)
-        serve_waiting(rt, w, m, s);
-    bool waits = rc == MESH_OK && s->done != NULL;
+        open_served(w, m, s);
     if (rc == MESH_OK)
         rc = route_to_id(rt, w, &r);
-    if (rc == MESH_OK && waits && w == NULL) {
-        m->arm.deliver = arm_delivered;
-        worker_post(m->home, &m->arm);
-    } else if (rc != MESH_OK) {
-        if (waits)
-            stop_waiting(rt, w, m);
-        if (rc != MESH_EMOVED)
-            refused(rt, w, s->class, rc);
-        unmake(rt, w, m);
-    }
+    if (rc == MESH_OK)
+        return MESH_OK;
+    if (rc != MESH_EMOVED)
+        refused(rt, w, s->class, rc);
+    unmake(rt, w, m);
     return rc;
 }
 

@@ -59,7 +59,13 @@ enum message_waiter {
     WAITER_COROUTINE, /* a suspended handler or task, on its home worker */
     WAITER_THREAD,    /* an ordinary thread, on a futex */
     WAITER_DONE,      /* a function, run by the home worker */
+    WAITER_PEER,      /* another node: a function of the layer above, run by whoever answers, at once */
 };
+
+/* Passes the outcome of a call on to the node that it came from; context and tags are those of its struct served. Runs
+ * on any thread, inside the runtime or not, without a lock, maybe in the midst of a handler; it must not block. result
+ * is valid during the call. */
+typedef void (*peer_done_fn)(void *context, const uint64_t tags[2], int error, const mesh_result *result);
 
 enum { MESSAGE_INLINE = COPY_FEW_MAX, MESSAGE_CHAIN_MAX = 16 };
 
@@ -107,9 +113,14 @@ struct message {
 
     struct payload body;
     struct payload init_arg;
-    uint64_t deadline_ns;        /* 0: none */
-    uint64_t from;               /* pid number of the sending process; 0: none */
-    uint64_t ref;                /* of a monitor */
+    uint64_t deadline_ns; /* 0: none */
+    union {
+        struct {
+            uint64_t from; /* pid number of the sending process; 0: none */
+            uint64_t ref;  /* of a monitor */
+        };
+        uint64_t tags[2]; /* WAITER_PEER */
+    };
     struct link_of_chain *chain; /* chain_count of them: &first, or allocated */
     struct link_of_chain first;
 
@@ -122,7 +133,10 @@ struct message {
     struct worker *home;         /* NULL: a thread waits */
     struct coroutine *coroutine; /* WAITER_COROUTINE; NULL once it gave up (home worker only) */
     _Atomic uint32_t thread;     /* WAITER_THREAD: the futex word, see call.c */
-    mesh_done_fn done;           /* WAITER_DONE */
+    union {
+        mesh_done_fn done;      /* WAITER_DONE */
+        peer_done_fn peer_done; /* WAITER_PEER */
+    };
     void *done_context;
     struct deadline deadline;  /* WAITER_DONE: on the home worker. Of a timer: in its worker's timers */
     struct post arm;           /* carries the arming of timer to the home worker */

@@ -241,12 +241,14 @@ struct served {
     uint64_t permit;             /* as in struct route */
     const struct link_of_chain *chain;
     uint32_t chain_count; /* at most MESSAGE_CHAIN_MAX */
-    mesh_done_fn done;    /* as of call_async; NULL: a cast */
+    peer_done_fn done;    /* NULL: a cast */
     void *context;
+    uint64_t tags[2];
 };
 
-/* Hands it to its process on this node. If this returns MESH_OK, done is called exactly once; else never. MESH_EMOVED:
- * the shard is not held. */
+/* Hands it to its process on this node. If this returns MESH_OK, done is called exactly once, maybe before it returns;
+ * else never. A process that gives no answer by the deadline is not told: whoever has sent the call watches the time
+ * himself, and done is called when the process answers or ends. MESH_EMOVED: the shard is not held. */
 int call_serve(struct runtime *rt, struct worker *w, const struct served *s);
 
 /* Drops one reference; the last returns the message. */
