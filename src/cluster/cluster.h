@@ -233,6 +233,20 @@ mesh_bytes cluster_capability_name(const struct cluster *c, uint32_t index, bool
 /* Whether the peer's hello has come: from here on both count each other as linked. */
 bool cluster_met(const struct cluster *c, uint16_t peer);
 
+/* How a capability is placed, as this node sees it. */
+struct cluster_sight {
+    enum mesh_strategy strategy;
+    mesh_place_fn place; /* of MESH_CUSTOM; NULL: this node lacks it */
+    void *context;
+    uint32_t shards;
+    uint32_t nodes; /* that have it and do not leave it */
+    uint32_t held;  /* shards that this node holds */
+    bool disagree;  /* nodes differ in strategy or shard count, and those in the minority are left out */
+};
+
+/* False: no node has it, not even as leaving. */
+bool cluster_sight(struct cluster *c, mesh_bytes capability, struct cluster_sight *sight);
+
 struct cluster_stats {
     uint32_t linked; /* C nodes that this node has met */
     uint32_t capabilities;

@@ -29,3 +29,22 @@ bool cluster_routes_alike(const struct cluster *c, mesh_bytes capability, uint32
         b = b->next;
     return b == NULL;
 }
+
+bool cluster_sight(struct cluster *c, mesh_bytes capability, struct cluster_sight *sight)
+{
+    struct capability *cap = capability_find(c, capability);
+    if (cap == NULL)
+        return false;
+    views_refresh(c, cap);
+    if (!cap->any)
+        return false;
+    bool own = cap->registered && !cap->excluded;
+    *sight = (struct cluster_sight){.strategy = cap->strategy,
+                                    .place = own ? cap->own.place : NULL,
+                                    .context = own ? cap->own.context : NULL,
+                                    .shards = cap->shards,
+                                    .nodes = cap->node_count,
+                                    .held = cap->held,
+                                    .disagree = cap->disagree};
+    return true;
+}

@@ -553,9 +553,10 @@ bool membership_drain(struct membership *m, uint32_t timeout_ms)
     pthread_mutex_lock(&m->lock);
     membership_begin(m);
     cluster_drain(m->cluster);
+    m->draining = true;
     m->dirty = true;
     membership_poke(m);
-    while ((!m->drained || m->syncs > 0) && rc == 0)
+    while ((!m->drained || m->syncs > 0) && rc == 0 && !m->closed)
         rc = pthread_cond_timedwait(&m->changed, &m->lock, &until);
     bool drained = m->drained && m->syncs == 0;
     if (drained)
@@ -571,6 +572,7 @@ void membership_close(struct membership *m)
     list_init(&events);
     pthread_mutex_lock(&m->lock);
     m->closed = true;
+    pthread_cond_broadcast(&m->changed);
     routes_close(&m->routes);
     request_collect(m, 0, &all);
     list_put_before(&events, &m->queue);
@@ -727,10 +729,47 @@ int membership_owner(struct membership *m, const char *capability, uint32_t shar
     return rc;
 }
 
+static int compare_links(const void *a, const void *b)
+{
+    return strcmp(((const struct membership_link *)a)->node, ((const struct membership_link *)b)->node);
+}
+
+struct membership_link *membership_links(struct membership *m, size_t *count)
+{
+    struct membership_link *links = must_calloc(CLUSTER_MEMBERS_MAX, sizeof *links);
+    size_t n = 0;
+    pthread_mutex_lock(&m->lock);
+    for (size_t slot = 0; slot < CLUSTER_MEMBERS_MAX; slot++) {
+        const struct node_link *link = m->links[slot];
+        if (link == NULL)
+            continue;
+        memcpy(links[n].node, link->self.node, MESH_NAME_SIZE);
+        links[n].creation = link->self.creation;
+        links[n++].kind = link->kind;
+    }
+    pthread_mutex_unlock(&m->lock);
+    qsort(links, n, sizeof *links, compare_links);
+    *count = n;
+    return links;
+}
+
+bool membership_sight(struct membership *m, const char *capability, struct cluster_sight *sight, struct ring **ring)
+{
+    pthread_mutex_lock(&m->lock);
+    bool any = cluster_sight(m->cluster, mesh_str(capability), sight);
+    const struct ring *view = any && ring != NULL ? cluster_ring(m->cluster, mesh_str(capability)) : NULL;
+    if (ring != NULL)
+        *ring = view != NULL ? ring_hold((struct ring *)view) : NULL;
+    pthread_mutex_unlock(&m->lock);
+    return any;
+}
+
 void membership_read_stats(struct membership *m, struct membership_stats *stats)
 {
     pthread_mutex_lock(&m->lock);
     *stats = m->stats;
+    stats->draining = m->draining;
+    stats->drained = m->drained;
     stats->requests = m->request_count;
     stats->parked = m->parked_count;
     for (uint16_t slot = 1; slot < m->lane_end; slot++) {

@@ -35,6 +35,7 @@
 #include "runtime/wheel.h"
 
 struct capabilities;
+struct ring;
 
 enum {
     PARKED_BUCKETS = 1024,
@@ -68,6 +69,8 @@ struct membership_stats {
     uint64_t conflicts; /* snapshots that came too late */
     uint64_t malformed; /* messages that broke the protocol */
     uint64_t came;      /* requests of other nodes */
+    bool draining;      /* membership_drain was called … */
+    bool drained;       /* … and nothing is left */
 };
 
 struct node_link {
@@ -153,6 +156,7 @@ struct membership {
     bool renew;                                   /* something has changed since the last view was opened */
     bool closed;                                  /* the node stops: nothing is taken any more */
     uint32_t giving;   /* shards that are released, and of which not all that was idle has ended */
+    bool draining;     /* the cluster was told to drain */
     bool drained;      /* the cluster has said so */
     uint32_t syncs;    /* links that are syncing */
     struct list queue; /* items */
@@ -177,7 +181,8 @@ struct membership {
 struct membership *membership_create(struct mesh_node *node, const struct membership_options *options,
                                      const struct transport *transport);
 
-/* Hands everything over and waits for that, at most timeout_ms. Whether it is done. */
+/* Hands everything over and waits for that, at most timeout_ms or until membership_close. Whether it is done. More than
+ * one may wait. */
 bool membership_drain(struct membership *m, uint32_t timeout_ms);
 
 /* Ends all requests with MESH_ESTOPPING, and takes none any more. More than once is allowed. */
@@ -200,6 +205,18 @@ int membership_owner(struct membership *m, const char *capability, uint32_t shar
 
 /* Waits until so many nodes are linked and nothing is under way. MESH_ETIMEOUT, MESH_ESTOPPING. */
 int membership_await(struct membership *m, uint64_t links, uint32_t timeout_ms);
+
+/* The node's links, sorted by name, *count of them; the caller frees them. */
+struct membership_link {
+    char node[MESH_NAME_SIZE];
+    uint32_t creation;
+    enum cluster_kind kind;
+};
+struct membership_link *membership_links(struct membership *m, size_t *count);
+
+/* How a capability is placed; false: no node has it. ring: if not NULL, set to its ring, which the caller releases, or
+ * to NULL, if it has none (cluster_ring). */
+bool membership_sight(struct membership *m, const char *capability, struct cluster_sight *sight, struct ring **ring);
 
 void membership_read_stats(struct membership *m, struct membership_stats *stats);
 
