@@ -9,8 +9,8 @@
  * A link is a struct peer from `up` to `down`, and as long as the membership uses it. What comes for the membership
  * takes no lock here; the services have one lock for all of theirs, and call nothing under it that comes back.
  *
- * The parts: join.c begins and ends, links.c has the links, services.c the services, finding.c discovery, and rpc.c
- * calls of functions of other nodes. */
+ * The parts: join.c begins and ends, links.c has the links, services.c the services, finding.c discovery, rpc.c calls
+ * of functions of other nodes, and functions.c those that others may call. */
 #ifndef JOIN_JOIN_H
 #define JOIN_JOIN_H
 
@@ -39,6 +39,7 @@ enum { JOIN_TICK_MS = 100, JOIN_STRATEGIES_MAX = 16 };
 
 struct join;
 struct beginning;
+struct functions;
 
 /* A link that is up, or was. */
 struct peer {
@@ -85,9 +86,10 @@ struct join {
     uint32_t last_call;
     bool stopping;
 
-    pthread_mutex_t services_lock; /* before lock */
+    pthread_mutex_t services_lock; /* before lock, and before the node's: functions.c reads its numbers */
     struct system system;
     uint64_t last_called;
+    struct functions *functions; /* that others may call; NULL: hidden, none. Constant from services_begin on */
 
     /* Worker 0's, but for begin and end. */
     struct strategy strategies[JOIN_STRATEGIES_MAX];

@@ -2,6 +2,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/random.h"
+#include "join/functions.h"
 #include "join/join.h"
 
 static uint64_t now_ms(void)
@@ -79,18 +80,33 @@ static void on_done(void *context, uint64_t token, bool yes)
     (void)yes;
 }
 
+/* A function that was called by another node, and took its time, has an outcome. */
+static void on_outcome(void *context, uint64_t token, enum spawn_outcome outcome, mesh_term result)
+{
+    struct join *j = context;
+    pthread_mutex_lock(&j->services_lock);
+    (void)spawn_answer(&j->system.spawn, token, outcome, result); /* nobody may wait any more */
+    pthread_mutex_unlock(&j->services_lock);
+}
+
 /* ---- events ------------------------------------------------------------------------------------------------------ */
 
 void services_begin(struct join *j, uint32_t creation)
 {
     uint64_t seed = creation;
     (void)random_bytes(&seed, sizeof seed); /* for times of waiting: the creation does as well */
+    size_t count = 0;
+    if (!j->hidden)
+        j->functions = functions_create(j->node, on_outcome, j);
+    const struct spawn_function *table = j->functions != NULL ? functions_table(j->functions, &count) : NULL;
     const struct system_config config = {.self = mesh_str(j->node->runtime.name),
                                          .creation = creation,
                                          .first_pid = JOIN_PID_SERVICES,
                                          .ref_word = JOIN_REF_SERVICES,
                                          .seed = seed,
                                          .actions = &actions,
+                                         .functions = table,
+                                         .function_count = count,
                                          .next_pid = on_next_pid,
                                          .deliver = on_deliver,
                                          .alive = on_alive,
@@ -102,6 +118,7 @@ void services_begin(struct join *j, uint32_t creation)
 void services_end(struct join *j)
 {
     system_fini(&j->system);
+    functions_destroy(j->functions);
 }
 
 void services_shutdown(struct join *j)
