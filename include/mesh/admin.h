@@ -8,6 +8,7 @@
 #include <mesh/error.h>
 #include <mesh/export.h>
 #include <mesh/log.h>
+#include <mesh/node.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -32,6 +33,14 @@ typedef struct mesh_epmd_options {
  * there: most likely another epmd does).
  * Source: erl_dist_protocol(3), "EPMD Protocol". */
 MESH_API int mesh_epmd_run(const mesh_epmd_options *options, mesh_reason *reason);
+
+/* The nodes that run on a machine, as its epmd knows them: what stands before the @ of their names. Those that are no
+ * names of nodes are left out. Waits for some seconds at most.
+ * host: a name or an address; NULL: this machine. port: 0: that of ERL_EPMD_PORT, else 4369.
+ * names: the caller frees them with mesh_names_free. reason: may be NULL; set after MESH_ESYSTEM and MESH_EINVAL.
+ * Errors: MESH_EINVAL (ERL_EPMD_PORT is no port), MESH_ESYSTEM (no epmd answers there as one does).
+ * Source: net_adm:names/1. */
+MESH_API int mesh_epmd_names(const char *host, uint16_t port, mesh_names **names, mesh_reason *reason);
 
 #ifdef __cplusplus
 }
