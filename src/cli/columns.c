@@ -15,6 +15,8 @@ struct cell {
     char *shown; /* safe for a terminal */
     size_t width;
     bool number;
+    bool none;
+    char *json; /* NULL: the text as a string, or a number */
 };
 
 struct columns {
@@ -49,6 +51,7 @@ void columns_destroy(struct columns *t)
     for (size_t i = 0; i < t->count; i++) {
         free(t->cells[i].text);
         free(t->cells[i].shown);
+        free(t->cells[i].json);
     }
     free(t->cells);
     free(t);
@@ -77,7 +80,7 @@ static void show(struct cell *cell)
     cell->shown[used] = '\0';
 }
 
-static void add(struct columns *t, mesh_bytes text, bool number)
+static struct cell *add(struct columns *t, mesh_bytes text, bool number)
 {
     if (t->count == t->room) {
         t->room = t->room ? 2 * t->room : 64;
@@ -89,6 +92,7 @@ static void add(struct columns *t, mesh_bytes text, bool number)
         memcpy(cell->text, text.data, text.len);
     cell->text[text.len] = '\0';
     show(cell);
+    return cell;
 }
 
 void columns_text(struct columns *t, mesh_bytes text)
@@ -101,6 +105,44 @@ void columns_number(struct columns *t, int64_t number)
     char digits[24];
     snprintf(digits, sizeof digits, "%" PRId64, number);
     add(t, mesh_str(digits), true);
+}
+
+void columns_tenths(struct columns *t, int64_t tenths)
+{
+    char digits[32];
+    int64_t rest = tenths < 0 ? -(tenths % 10) : tenths % 10;
+    snprintf(digits, sizeof digits, "%s%" PRId64 ".%" PRId64, tenths < 0 && tenths > -10 ? "-" : "", tenths / 10, rest);
+    add(t, mesh_str(digits), true);
+}
+
+void columns_none(struct columns *t)
+{
+    add(t, mesh_str("-"), false)->none = true;
+}
+
+/* Writes into memory; *text is the caller's to free after fclose. */
+static FILE *open_text(char **text, size_t *len)
+{
+    return need(open_memstream(text, len));
+}
+
+void columns_texts(struct columns *t, const mesh_bytes *texts, size_t count)
+{
+    char *text = NULL, *json = NULL;
+    size_t text_len = 0, json_len = 0;
+    FILE *words = open_text(&text, &text_len), *array = open_text(&json, &json_len);
+    fputc('[', array);
+    for (size_t i = 0; i < count; i++) {
+        fputs(i > 0 ? ", " : "", array);
+        columns_json_string(array, texts[i]);
+        fputs(i > 0 ? " " : "", words);
+        fwrite(texts[i].data, 1, texts[i].len, words);
+    }
+    fputc(']', array);
+    fclose(words);
+    fclose(array);
+    add(t, (mesh_bytes){need(text), text_len}, false)->json = need(json);
+    free(text);
 }
 
 /* ---- For people ---- */
@@ -118,12 +160,21 @@ static void pad(FILE *to, size_t places)
     fprintf(to, "%*s", (int)places, "");
 }
 
+/* Whether the column's heading stands above numbers. */
+static bool is_of_numbers(const struct columns *t, size_t column)
+{
+    bool number = false;
+    for (size_t i = column; i < t->count - t->count % t->columns && !number; i += t->columns)
+        number = t->cells[i].number;
+    return number;
+}
+
 static void print_headings(const struct columns *t, FILE *to, const size_t *widths, bool colour)
 {
     if (colour)
         fputs("\033[1m", to);
     for (size_t i = 0; i < t->columns; i++) {
-        bool right = t->count > i && t->cells[i].number, last = i + 1 == t->columns;
+        bool right = is_of_numbers(t, i), last = i + 1 == t->columns;
         size_t gap = widths[i] - strlen(t->headings[i]);
         if (right)
             pad(to, gap);
@@ -144,14 +195,15 @@ void columns_print(const struct columns *t, FILE *to, bool colour)
     for (size_t i = 0; i < t->count - t->count % t->columns; i++) {
         const struct cell *cell = &t->cells[i];
         bool last = (i + 1) % t->columns == 0;
+        bool right = cell->number || (cell->none && is_of_numbers(t, i % t->columns));
         size_t gap = widths[i % t->columns] - cell->width;
-        if (cell->number)
+        if (right)
             pad(to, gap);
         fputs(cell->shown, to);
         if (last)
             fputc('\n', to);
         else
-            pad(to, 2 + (cell->number ? 0 : gap));
+            pad(to, 2 + (right ? 0 : gap));
     }
     free(widths);
 }
@@ -188,7 +240,11 @@ void columns_print_json(const struct columns *t, FILE *to)
         fputs(column > 0 ? ", " : i > 0 ? "},\n {" : "{", to);
         columns_json_string(to, mesh_str(t->headings[column]));
         fputs(": ", to);
-        if (cell->number)
+        if (cell->none)
+            fputs("null", to);
+        else if (cell->json != NULL)
+            fputs(cell->json, to);
+        else if (cell->number)
             fputs(cell->text, to);
         else
             columns_json_string(to, (mesh_bytes){cell->text, cell->len});

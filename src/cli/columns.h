@@ -25,6 +25,13 @@ void columns_destroy(struct columns *table);
 /* The next cell, row by row; copied. Numbers stand to the right of their column, and are numbers in JSON. */
 void columns_text(struct columns *table, mesh_bytes text);
 void columns_number(struct columns *table, int64_t number);
+void columns_tenths(struct columns *table, int64_t tenths); /* 336: 33.6 */
+
+/* A cell of which nothing is known: "-", and null in JSON. */
+void columns_none(struct columns *table);
+
+/* A cell with any number of texts: with spaces between, and an array in JSON. */
+void columns_texts(struct columns *table, const mesh_bytes *texts, size_t count);
 
 /* Writes the complete rows. colour: the headings are bold. */
 void columns_print(const struct columns *table, FILE *to, bool colour);

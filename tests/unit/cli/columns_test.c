@@ -69,6 +69,44 @@ static void a_table_without_rows_has_headings(void **state)
     columns_destroy(NULL);
 }
 
+static void tenths_and_nothing_stand_with_numbers(void **state)
+{
+    (void)state;
+    static const char *const two[] = {"id", "percent"};
+    static const int64_t tenths[] = {336, 5, -5, -125, 0};
+    struct columns *t = columns_create(two, 2);
+    columns_none(t);
+    columns_none(t);
+    for (size_t i = 0; i < 5; i++) {
+        columns_text(t, mesh_str("x"));
+        columns_tenths(t, tenths[i]);
+    }
+    expect(t, PLAIN, "ID  PERCENT\n-         -\nx      33.6\nx       0.5\nx      -0.5\nx     -12.5\nx       0.0\n");
+    expect(t, JSON,
+           "[{\"id\": null, \"percent\": null},\n"
+           " {\"id\": \"x\", \"percent\": 33.6},\n"
+           " {\"id\": \"x\", \"percent\": 0.5},\n"
+           " {\"id\": \"x\", \"percent\": -0.5},\n"
+           " {\"id\": \"x\", \"percent\": -12.5},\n"
+           " {\"id\": \"x\", \"percent\": 0.0}]\n");
+    columns_destroy(t);
+}
+
+static void several_texts_are_an_array(void **state)
+{
+    (void)state;
+    static const char *const two[] = {"node", "has"};
+    const mesh_bytes texts[] = {mesh_str("a b"), mesh_str("\""), mesh_str("")};
+    struct columns *t = columns_create(two, 2);
+    columns_text(t, mesh_str("x"));
+    columns_texts(t, texts, 3);
+    columns_text(t, mesh_str("y"));
+    columns_texts(t, NULL, 0);
+    expect(t, PLAIN, "NODE  HAS\nx     a b \" \ny     \n");
+    expect(t, JSON, "[{\"node\": \"x\", \"has\": [\"a b\", \"\\\"\", \"\"]},\n {\"node\": \"y\", \"has\": []}]\n");
+    columns_destroy(t);
+}
+
 static void bytes_that_are_no_text_are_shown(void **state)
 {
     (void)state;
@@ -114,10 +152,9 @@ int main(void)
 {
     words_use_utf8();
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(columns_are_aligned_by_places),
-        cmocka_unit_test(a_table_without_rows_has_headings),
-        cmocka_unit_test(bytes_that_are_no_text_are_shown),
-        cmocka_unit_test(a_file_gets_no_progress),
+        cmocka_unit_test(columns_are_aligned_by_places),         cmocka_unit_test(a_table_without_rows_has_headings),
+        cmocka_unit_test(tenths_and_nothing_stand_with_numbers), cmocka_unit_test(several_texts_are_an_array),
+        cmocka_unit_test(bytes_that_are_no_text_are_shown),      cmocka_unit_test(a_file_gets_no_progress),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
