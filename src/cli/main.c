@@ -5,7 +5,9 @@
 #include "cli/verb.h"
 #include "cli/words.h"
 
-static const struct verb *const verbs[] = {&verb_run, &verb_check_config, &verb_epmd};
+static const struct verb *const verbs[] = {&verb_run,   &verb_nodes,        &verb_capabilities, &verb_ring,
+                                           &verb_call,  &verb_cast,         &verb_stats,        &verb_ps,
+                                           &verb_drain, &verb_check_config, &verb_epmd};
 
 enum { VERBS = sizeof verbs / sizeof verbs[0] };
 

@@ -55,6 +55,12 @@ static bool find_cookie(struct resolved *r, mesh_reason *reason)
     return true;
 }
 
+int resolve_cookie(struct resolved *r, const struct verb *verb)
+{
+    mesh_reason reason;
+    return find_cookie(r, &reason) ? EXIT_DONE : blame(r, verb, SETTING_COOKIE_FILE, &reason);
+}
+
 int resolve(struct resolved *r, const struct verb *verb)
 {
     struct host host = {"", ""};
@@ -68,7 +74,5 @@ int resolve(struct resolved *r, const struct verb *verb)
     host_read(&host, name && !strchr(name, '@'));
     if (!identity_name(&r->settings, &host, r->node, &which, &reason))
         return blame(r, verb, which, &reason);
-    if (r->node[0] != '\0' && !find_cookie(r, &reason))
-        return blame(r, verb, SETTING_COOKIE_FILE, &reason);
-    return EXIT_DONE;
+    return r->node[0] != '\0' ? resolve_cookie(r, verb) : EXIT_DONE;
 }

@@ -21,4 +21,7 @@ void resolved_fini(struct resolved *r);
  * told on stderr in the name of the verb. Returns EXIT_DONE or EXIT_USAGE. */
 int resolve(struct resolved *r, const struct verb *verb);
 
+/* Likewise, the cookie alone: for those that have no name of their own. */
+int resolve_cookie(struct resolved *r, const struct verb *verb);
+
 #endif

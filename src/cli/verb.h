@@ -24,6 +24,8 @@ struct verb {
 };
 
 extern const struct verb verb_run, verb_epmd, verb_check_config;
+extern const struct verb verb_nodes, verb_capabilities, verb_ring, verb_call, verb_cast, verb_stats, verb_ps,
+    verb_drain;
 
 /* Tells on stderr, behind "mesh VERB: ", what is wrong with the command line, and where its help is. Returns
  * EXIT_USAGE.

@@ -18,7 +18,7 @@ has '^  check-config '
 has '^  epmd '
 run 0 "$program" --version
 has '^mesh [0-9]+\.[0-9]+\.[0-9]+$'
-for verb in epmd check-config; do
+for verb in nodes capabilities ring call cast stats ps drain epmd check-config; do
     run 0 "$program" "$verb" --help
     has "^usage: mesh $verb "
     [ ! -s "$dir/err" ] || fail "help on standard error"
