@@ -11,7 +11,7 @@ void pids_init(struct pids *pids)
 {
     *pids = (struct pids){0};
     pids->segments = must_calloc(PIDS_SEGMENTS, sizeof *pids->segments);
-    pids->used = 1; /* slot 0 stays unused, so that no pid number is 0 */
+    pids->used = PIDS_RESERVED; /* so that no pid number is 0, too */
 }
 
 void pids_fini(struct pids *pids)

@@ -2,7 +2,9 @@
  *
  * A slot's serial counts its lives, so that an old pid finds nobody. A slot is written under the lock of the stripe
  * that its actor is in; the free list under a lock of its own. Slots are never given back to the system: a lookup may
- * touch any slot at any time. */
+ * touch any slot at any time.
+ *
+ * The lowest slots are for what other nodes take for processes of this one (enum pids_reserved). */
 #ifndef RUNTIME_PIDS_H
 #define RUNTIME_PIDS_H
 
@@ -14,6 +16,16 @@
 struct actor;
 
 enum { PIDS_SEGMENT = 1 << 14, PIDS_SEGMENTS = 1 << 16 };
+
+/* Slots that no process gets. A number without a serial, but where one is said to count. */
+enum pids_reserved {
+    PIDS_CALLS = 8,     /* calls of functions that other nodes have started here; the serial counts them */
+    PIDS_CALLERS = 9,   /* who waits for a call that this node has started elsewhere; likewise */
+    PIDS_NOBODY = 10,   /* the sender of what no process has sent, where one has to be named */
+    PIDS_MESH = 11,     /* the registered name `mesh` */
+    PIDS_SERVICES = 16, /* to 31: the services of a visible node */
+    PIDS_RESERVED = 64, /* the first slot of a process */
+};
 
 struct pid_slot {
     _Atomic(struct actor *) actor; /* NULL: free, or between two lives */
