@@ -52,21 +52,29 @@ MESH_API int mesh_checkpoint(mesh_process *self);
  * the id: an exit is a failure. Errors: MESH_EINVAL, MESH_EBADTERM, MESH_ENOPROCESS. Source: Process.exit/2. */
 MESH_API int mesh_exit(mesh_node *node, const mesh_pid *pid, mesh_term reason);
 
-/* ---- Others ---- */
+/* ---- Others ----
+ *
+ * Processes of other nodes are watched, linked and written to like those of this one. If there is no link to their
+ * node, the functions here (and mesh_exit) ask for one, and what they begin waits for it, in order, up to a limit:
+ * MESH_EBUSY. When none comes, messages are dropped and counted; monitors and links end with the reason :noconnection,
+ * as they do when a link breaks. MESH_OK from mesh_send and mesh_exit says that it is on its way, no more. A node that
+ * is not connected to others gives MESH_ENOPROCESS for messages, and :noconnection at once for the rest. */
 
 /* Sends an info: handle_info of the process gets it. Errors: MESH_EINVAL, MESH_EBADTERM, MESH_ETOOBIG,
  * MESH_ENOPROCESS, MESH_EBUSY, MESH_ENOMEM, MESH_ESTOPPING. Source: send/2. */
 MESH_API int mesh_send(mesh_node *node, const mesh_pid *pid, mesh_term message);
 
 /* Watches a process: when it ends, self gets the info {:DOWN, ref, :process, pid, reason}, once; at once with the
- * reason :noproc if there is no such process. Errors: MESH_EINVAL, MESH_ENOMEM. Source: Process.monitor/1. */
+ * reason :noproc if there is no such process. Errors: MESH_EINVAL, MESH_ENOMEM; of processes of other nodes also
+ * MESH_EBUSY, and MESH_ELIMIT (a million monitors and links to and from there). Source: Process.monitor/1. */
 MESH_API int mesh_monitor(mesh_process *self, const mesh_pid *pid, mesh_ref *ref);
 
 /* Stops watching; a DOWN that is already in the mailbox is dropped. A ref that is not watched is no error. */
 MESH_API int mesh_demonitor(mesh_process *self, const mesh_ref *ref);
 
 /* Links two processes: when one ends with a reason other than :normal, the other gets an exit signal with it.
- * A pid that is no process gives self an exit signal with :noproc. Errors: MESH_EINVAL. Source: Process.link/1. */
+ * A pid that is no process gives self an exit signal with :noproc. Errors as of mesh_monitor. Source: Process.link/1.
+ */
 MESH_API int mesh_link(mesh_process *self, const mesh_pid *pid);
 MESH_API int mesh_unlink(mesh_process *self, const mesh_pid *pid);
 

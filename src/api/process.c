@@ -81,8 +81,7 @@ int mesh_send(mesh_node *node, const mesh_pid *pid, mesh_term message)
     if (node == NULL || pid == NULL)
         return MESH_EINVAL;
     int rc = check_given(&node->runtime, "mesh_send", "message", message);
-    struct signal signal = {.kind = MESSAGE_INFO, .term = message};
-    return rc == MESH_OK ? signal_send(&node->runtime, runtime_number(&node->runtime, pid), &signal) : rc;
+    return rc == MESH_OK ? signal_info(&node->runtime, pid, message) : rc;
 }
 
 int mesh_monitor(mesh_process *self, const mesh_pid *pid, mesh_ref *ref)

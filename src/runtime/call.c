@@ -145,10 +145,23 @@ static void tell_peer(struct runtime *rt, struct worker *w, struct message *m)
     message_unref(rt, w, m);
 }
 
+/* Of a call from outside that somebody waits for on the spot. */
+__attribute__((noinline)) static void answer_now(struct runtime *rt, struct worker *w, struct message *m)
+{
+    mesh_result result = {0};
+    fill(rt, m, &result);
+    result.held = NULL;
+    m->done(m->done_context, m->error, &result);
+    message_unref(rt, w, m);
+    atomic_fetch_sub_explicit(&rt->async, 1, memory_order_release);
+}
+
 static void deliver(struct runtime *rt, struct worker *w, struct message *m)
 {
     if (m->waiter == WAITER_PEER) {
         tell_peer(rt, w, m);
+    } else if (m->home == NULL && m->waiter == WAITER_NOW) {
+        answer_now(rt, w, m);
     } else if (m->home == NULL) {
         wake_thread(rt, w, m);
     } else if (m->home == w) {
@@ -753,21 +766,25 @@ void call_release(mesh_result *result)
 
 /* ---- Casts and asynchronous calls ---- */
 
+int call_cast_on(struct runtime *rt, struct worker *w, const mesh_request *request)
+{
+    struct route r;
+    int rc = atomic_load_explicit(&rt->stopping, memory_order_relaxed) ? MESH_ESTOPPING
+                                                                       : make(rt, w, request, MESSAGE_CAST, false, &r);
+    if (rc != MESH_OK)
+        return rc;
+    rc = route_to_id(rt, w, &r);
+    if (rc != MESH_OK) {
+        refused(rt, w, r.class, rc);
+        unmake(rt, w, r.message);
+    }
+    return rc;
+}
+
 int call_cast(struct runtime *rt, const mesh_request *request)
 {
     struct worker *w = worker_enter();
-    struct worker *mine = w != NULL && w->runtime == rt ? w : NULL;
-    struct route r;
-    int rc = atomic_load_explicit(&rt->stopping, memory_order_relaxed)
-                 ? MESH_ESTOPPING
-                 : make(rt, mine, request, MESSAGE_CAST, false, &r);
-    if (rc == MESH_OK) {
-        rc = route_to_id(rt, mine, &r);
-        if (rc != MESH_OK) {
-            refused(rt, mine, r.class, rc);
-            unmake(rt, mine, r.message);
-        }
-    }
+    int rc = call_cast_on(rt, w != NULL && w->runtime == rt ? w : NULL, request);
     if (w != NULL)
         worker_leave(w);
     return rc;
@@ -794,40 +811,44 @@ static void arm_delivered(struct worker *w, struct post *p)
     message_unref(w->runtime, w, m);
 }
 
+int call_async_on(struct runtime *rt, struct worker *w, const mesh_request *request, mesh_done_fn done, void *context)
+{
+    struct route r;
+    int rc = atomic_load_explicit(&rt->stopping, memory_order_relaxed) ? MESH_ESTOPPING
+                                                                       : make(rt, w, request, MESSAGE_CALL, false, &r);
+    if (rc != MESH_OK)
+        return rc;
+    struct message *m = r.message;
+    uint32_t turn = atomic_fetch_add_explicit(&rt->next, w == NULL, memory_order_relaxed);
+    m->waiter = WAITER_DONE;
+    m->home = w != NULL ? w : &rt->workers[turn % rt->worker_count];
+    m->done = done;
+    m->done_context = context;
+    m->since_ns = clock_now_ns();
+    m->deadline_ns = deadline_of(m->since_ns, request->timeout_ms);
+    atomic_store_explicit(&m->refs, w != NULL ? 2 : 3, memory_order_relaxed);
+    open_ticket(m);
+    atomic_fetch_add_explicit(&rt->async, 1, memory_order_relaxed);
+    if (w != NULL)
+        arm(w, m);
+    rc = route_to_id(rt, w, &r);
+    if (rc == MESH_OK && w == NULL) {
+        m->arm.deliver = arm_delivered;
+        worker_post(m->home, &m->arm);
+    } else if (rc != MESH_OK) {
+        if (w != NULL)
+            wheel_remove(&w->deadlines, &m->deadline.timer);
+        refused(rt, w, r.class, rc);
+        atomic_fetch_sub_explicit(&rt->async, 1, memory_order_release);
+        unmake(rt, w, m);
+    }
+    return rc;
+}
+
 int call_async(struct runtime *rt, const mesh_request *request, mesh_done_fn done, void *context)
 {
     struct worker *w = worker_enter();
-    struct worker *mine = w != NULL && w->runtime == rt ? w : NULL;
-    struct route r;
-    int rc = atomic_load_explicit(&rt->stopping, memory_order_relaxed)
-                 ? MESH_ESTOPPING
-                 : make(rt, mine, request, MESSAGE_CALL, false, &r);
-    if (rc == MESH_OK) {
-        struct message *m = r.message;
-        uint32_t turn = atomic_fetch_add_explicit(&rt->next, mine == NULL, memory_order_relaxed);
-        m->waiter = WAITER_DONE;
-        m->home = mine != NULL ? mine : &rt->workers[turn % rt->worker_count];
-        m->done = done;
-        m->done_context = context;
-        m->since_ns = clock_now_ns();
-        m->deadline_ns = deadline_of(m->since_ns, request->timeout_ms);
-        atomic_store_explicit(&m->refs, mine != NULL ? 2 : 3, memory_order_relaxed);
-        open_ticket(m);
-        atomic_fetch_add_explicit(&rt->async, 1, memory_order_relaxed);
-        if (mine != NULL)
-            arm(mine, m);
-        rc = route_to_id(rt, mine, &r);
-        if (rc == MESH_OK && mine == NULL) {
-            m->arm.deliver = arm_delivered;
-            worker_post(m->home, &m->arm);
-        } else if (rc != MESH_OK) {
-            if (mine != NULL)
-                wheel_remove(&mine->deadlines, &m->deadline.timer);
-            refused(rt, mine, r.class, rc);
-            atomic_fetch_sub_explicit(&rt->async, 1, memory_order_release);
-            unmake(rt, mine, m);
-        }
-    }
+    int rc = call_async_on(rt, w != NULL && w->runtime == rt ? w : NULL, request, done, context);
     if (w != NULL)
         worker_leave(w);
     return rc;
@@ -884,6 +905,37 @@ int call_serve(struct runtime *rt, struct worker *w, const struct served *s)
     if (rc != MESH_EMOVED)
         refused(rt, w, s->class, rc);
     unmake(rt, w, m);
+    return rc;
+}
+
+int call_serve_pid(struct runtime *rt, struct worker *w, uint64_t number, mesh_term payload, mesh_done_fn done,
+                   void *context)
+{
+    if (atomic_load_explicit(&rt->stopping, memory_order_relaxed))
+        return MESH_ESTOPPING;
+    struct message *m = message_get(&rt->messages, w != NULL ? &w->messages : NULL);
+    if (m == NULL)
+        return MESH_ENOMEM;
+    m->kind = MESSAGE_CALL;
+    int rc = payload_set(&m->body, m->inline_body, payload);
+    if (rc != MESH_OK) {
+        unmake(rt, w, m);
+        return rc;
+    }
+    m->waiter = WAITER_NOW;
+    m->done = done;
+    m->done_context = context;
+    m->since_ns = w != NULL ? w->now_ns : clock_now_ns();
+    atomic_store_explicit(&m->refs, 2, memory_order_relaxed);
+    open_ticket(m);
+    atomic_fetch_add_explicit(&rt->async, 1, memory_order_relaxed);
+    rc = route_to_pid(rt, w, number, m);
+    if (rc != MESH_OK) {
+        if (rc == MESH_EBUSY)
+            stats_note(rt, w, m->class_index, COUNT_BUSY);
+        unmake(rt, w, m);
+        atomic_fetch_sub_explicit(&rt->async, 1, memory_order_release);
+    }
     return rc;
 }
 

@@ -42,8 +42,8 @@ enum message_kind {
     MESSAGE_CALL,
     MESSAGE_CAST,
     MESSAGE_INFO,
-    MESSAGE_EXIT,      /* an exit signal: payload is the reason, from the sender */
-    MESSAGE_DOWN,      /* a watched process ended: ref, payload is the reason */
+    MESSAGE_EXIT,      /* an exit signal: payload is the reason, from the sender (its pid in init_arg, if abroad) */
+    MESSAGE_DOWN,      /* a watched process ended: ref, payload is the reason, from as above */
     MESSAGE_MONITOR,   /* from watches this process under ref */
     MESSAGE_DEMONITOR, /* … no longer */
     MESSAGE_LINK,
@@ -60,6 +60,7 @@ enum message_waiter {
     WAITER_THREAD,    /* an ordinary thread, on a futex */
     WAITER_DONE,      /* a function, run by the home worker */
     WAITER_PEER,      /* another node: a function of the layer above, run by whoever answers, at once */
+    WAITER_NOW,       /* a function of the layer above, run by whoever answers, in the runtime; no home worker */
 };
 
 /* Passes the outcome of a call on to the node that it came from; context and tags are those of its struct served. Runs
@@ -134,7 +135,7 @@ struct message {
     struct coroutine *coroutine; /* WAITER_COROUTINE; NULL once it gave up (home worker only) */
     _Atomic uint32_t thread;     /* WAITER_THREAD: the futex word, see call.c */
     union {
-        mesh_done_fn done;      /* WAITER_DONE */
+        mesh_done_fn done;      /* WAITER_DONE, WAITER_NOW */
         peer_done_fn peer_done; /* WAITER_PEER */
     };
     void *done_context;

@@ -4,11 +4,14 @@
  * that its actor is in; the free list under a lock of its own. Slots are never given back to the system: a lookup may
  * touch any slot at any time.
  *
- * The lowest slots are for what other nodes take for processes of this one (enum pids_reserved). */
+ * Two kinds of numbers lead to no actor. Those of the lowest slots are for what other nodes take for processes of this
+ * one (enum pids_reserved). And one whose low word has its highest bit set, where slots do not reach, stands for a
+ * process of another node: see struct abroad in runtime.h. */
 #ifndef RUNTIME_PIDS_H
 #define RUNTIME_PIDS_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/lock.h"
@@ -26,6 +29,13 @@ enum pids_reserved {
     PIDS_SERVICES = 16, /* to 31: the services of a visible node */
     PIDS_RESERVED = 64, /* the first slot of a process */
 };
+
+#define PIDS_ABROAD (UINT64_C(1) << 31)
+
+static inline bool pids_is_abroad(uint64_t number)
+{
+    return (number & PIDS_ABROAD) != 0;
+}
 
 struct pid_slot {
     _Atomic(struct actor *) actor; /* NULL: free, or between two lives */

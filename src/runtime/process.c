@@ -141,15 +141,6 @@ __attribute__((noinline)) static int start(struct runtime *rt, struct worker *w,
 
 /* ---- Ending ---- */
 
-/* Sends what must arrive: where there is no memory for the reason, it is nil. */
-static void notify(struct runtime *rt, struct worker *w, uint64_t to, struct signal signal)
-{
-    if (signal_push(rt, w, to, &signal) != MESH_ENOMEM)
-        return;
-    signal.term = (mesh_term){0};
-    signal_push(rt, w, to, &signal);
-}
-
 /* A process that was asked to end for a release has: m is the request, which names its id. */
 static void tell_of_end(struct runtime *rt, const struct class *class, const struct message *m, mesh_term snapshot)
 {
@@ -174,10 +165,12 @@ __attribute__((noinline)) static void refuse(struct runtime *rt, struct worker *
         call_fail(rt, w, m, error, reason);
         break;
     case MESSAGE_MONITOR:
-        notify(rt, w, m->from, (struct signal){.kind = MESSAGE_DOWN, .from = m->pid, .ref = m->ref, .term = reason});
+        signal_push_surely(rt, w, m->from,
+                           (struct signal){.kind = MESSAGE_DOWN, .from = m->pid, .ref = m->ref, .term = reason});
         break;
     case MESSAGE_LINK:
-        notify(rt, w, m->from, (struct signal){.kind = MESSAGE_EXIT, .from = m->pid, .by_link = true, .term = reason});
+        signal_push_surely(rt, w, m->from,
+                           (struct signal){.kind = MESSAGE_EXIT, .from = m->pid, .by_link = true, .term = reason});
         break;
     case MESSAGE_CAST:
     case MESSAGE_INFO:
@@ -191,6 +184,7 @@ __attribute__((noinline)) static void refuse(struct runtime *rt, struct worker *
         drain_done(m->done_context, false);
         break;
     default:
+        signal_settled(rt, m);
         break;
     }
     message_unref(rt, w, m);
@@ -249,18 +243,18 @@ static void tell(struct runtime *rt, struct worker *w, struct actor *a, mesh_ter
     struct signal signal = {.kind = MESSAGE_DOWN, .from = actor_number(a), .term = reason};
     for (uint32_t i = 0; i < bonds->watchers.count; i++) {
         signal.ref = bonds->watchers.bond[i].ref;
-        notify(rt, w, bonds->watchers.bond[i].pid, signal);
+        signal_push_surely(rt, w, bonds->watchers.bond[i].pid, signal);
     }
     signal.kind = MESSAGE_DEMONITOR;
     for (uint32_t i = 0; i < bonds->watching.count; i++) {
         signal.ref = bonds->watching.bond[i].ref;
-        notify(rt, w, bonds->watching.bond[i].pid, signal);
+        signal_push_surely(rt, w, bonds->watching.bond[i].pid, signal);
     }
     signal.kind = MESSAGE_EXIT;
     signal.ref = EXIT_PLAIN;
     signal.by_link = true;
     for (uint32_t i = 0; i < bonds->links.count; i++)
-        notify(rt, w, bonds->links.bond[i].pid, signal);
+        signal_push_surely(rt, w, bonds->links.bond[i].pid, signal);
     a->bonds = NULL;
     bonds_free(bonds);
 }
@@ -475,12 +469,20 @@ static int run_handler(struct worker *w, struct coroutine *c, struct actor *a, s
     return rc;
 }
 
+/* The process that a DOWN or EXIT is about. */
+static void read_who(struct runtime *rt, const struct message *m, mesh_pid *pid)
+{
+    mesh_reader r = mesh_reader_of(payload_term(&m->init_arg));
+    if (m->init_arg.data == NULL || mesh_read_pid(&r, pid) != MESH_OK)
+        runtime_pid(rt, m->from, pid);
+}
+
 /* The infos that the runtime itself sends. */
 static int build_info(struct runtime *rt, const struct message *m, mesh_term reason, mesh_buf *out)
 {
     mesh_pid from;
     mesh_ref ref;
-    runtime_pid(rt, m->from, &from);
+    read_who(rt, m, &from);
     if (m->kind == MESSAGE_EXIT)
         return mesh_build(out, "{:EXIT, ~p, ~t}", &from, reason);
     runtime_make_ref(rt, m->ref, &ref);
@@ -557,6 +559,7 @@ __attribute__((noinline)) static bool handle_signal(struct runtime *rt, struct w
                                                     struct actor *a, struct message *m)
 {
     bool info = false;
+    signal_settled(rt, m);
     switch (m->kind) {
     case MESSAGE_PASSIVATE:
         return passivate(rt, w, c, a, m);

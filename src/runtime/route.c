@@ -472,28 +472,48 @@ static void interrupt_if_ending(struct runtime *rt, struct actor *a, const struc
         coroutine_interrupt(rt, waiting, actor_number(a));
 }
 
-int route_to_pid(struct runtime *rt, struct worker *w, uint64_t number, struct message *m)
+/* The stripe that the process of a number is in, locked, and the process; NULL, with nothing locked: there is none. A
+ * process that was started but has not run yet is as good as any. */
+static inline struct actor *lock_actor(struct runtime *rt, uint64_t number, struct table_stripe **stripe)
 {
     struct pid_slot *slot = pids_slot(&rt->pids, (uint32_t)number);
     uint32_t index = slot == NULL ? UINT32_MAX : atomic_load_explicit(&slot->stripe, memory_order_acquire);
     if (number == 0 || index >= rt->table.stripe_count)
-        return MESH_ENOPROCESS;
-    struct table_stripe *stripe = &rt->table.stripes[index];
-    bool queue = false;
-    int rc = MESH_ENOPROCESS;
-    table_lock(stripe);
+        return NULL;
+    *stripe = &rt->table.stripes[index];
+    table_lock(*stripe);
     struct actor *a = atomic_load_explicit(&slot->actor, memory_order_relaxed);
     if (atomic_load_explicit(&slot->stripe, memory_order_relaxed) == index && a != NULL &&
         atomic_load_explicit(&slot->serial, memory_order_relaxed) == (uint32_t)(number >> 32) &&
-        /* A message to a process that was started but has not run yet is as good as any. */
-        actor_number(a) == number) {
-        m->by_pid = true;
-        m->pid = number;
-        rc = admit(rt, a, m);
-        if (rc == MESH_OK) {
-            interrupt_if_ending(rt, a, m);
-            queue = actor_push(a, m);
-        }
+        actor_number(a) == number)
+        return a;
+    table_unlock(*stripe);
+    return NULL;
+}
+
+bool route_lives(struct runtime *rt, uint64_t number)
+{
+    struct table_stripe *stripe;
+    bool lives = lock_actor(rt, number, &stripe) != NULL;
+    if (lives)
+        table_unlock(stripe);
+    return lives;
+}
+
+int route_to_pid(struct runtime *rt, struct worker *w, uint64_t number, struct message *m)
+{
+    struct table_stripe *stripe;
+    struct actor *a = lock_actor(rt, number, &stripe);
+    if (a == NULL)
+        return MESH_ENOPROCESS;
+    bool queue = false;
+    m->by_pid = true;
+    m->pid = number;
+    m->class_index = a->class->index;
+    int rc = admit(rt, a, m);
+    if (rc == MESH_OK) {
+        interrupt_if_ending(rt, a, m);
+        queue = actor_push(a, m);
     }
     table_unlock(stripe);
     if (queue)

@@ -45,7 +45,9 @@ void runtime_pid(const struct runtime *rt, uint64_t number, mesh_pid *pid)
 
 uint64_t runtime_number(const struct runtime *rt, const mesh_pid *pid)
 {
-    return pid->creation == rt->creation && strcmp(pid->node, rt->name) == 0 ? pid->number : 0;
+    return pid->creation == rt->creation && !pids_is_abroad(pid->number) && strcmp(pid->node, rt->name) == 0
+               ? pid->number
+               : 0;
 }
 
 void runtime_make_ref(const struct runtime *rt, uint64_t number, mesh_ref *ref)

@@ -1,7 +1,7 @@
 /* The actor runtime of one node: its workers, tables and limits, and what the layers above may do with it.
  *
  * Lock order, outermost first; a thread that holds one takes only those below it:
- *   0 capabilities->lock, then membership->lock, of the node
+ *   0 capabilities->lock, then membership->lock, of the node; or the lock of its processes abroad (node/foreign.h)
  *   1 runtime->lock        modules, capabilities, classes; start and stop
  *   2 a stripe of the id table
  *   3 a row of a capability
@@ -48,6 +48,34 @@ struct elsewhere {
     int (*take)(void *context, struct worker *w, const struct route *r);
 };
 
+struct signal;
+
+/* Processes of other nodes, as those of this node monitor, link and write to them. Set before the first call, by the
+ * layer above of a node that has links to others; all NULL: every such process is gone, with the reason :noconnection.
+ *
+ * A process abroad that somebody here is tied to, in either direction, has a number that stands for it, with
+ * PIDS_ABROAD set: bonds know processes by numbers. It stands for the same process as long as a bond or a message has
+ * it, and for none afterwards. What comes from such a process is an ordinary signal.
+ *
+ * All are called without a lock, in any place, and do not suspend. */
+struct abroad {
+    void *context;
+    /* Sends an info, or an exit signal that is not from a link. signal->from: the sending process, or 0. MESH_EBUSY:
+     * too much waits for the link to that node; MESH_EINVAL: pid cannot be a process's; MESH_ENOMEM. */
+    int (*send)(void *context, const mesh_pid *pid, const struct signal *signal);
+    /* The number that stands for a process, or 0 if none does. */
+    uint64_t (*find)(void *context, const mesh_pid *pid);
+    /* Monitors or links: signal is a MESSAGE_MONITOR or a MESSAGE_LINK, and *number stands for the process from here
+     * on. Errors as above, and MESH_ELIMIT: too many are tied. Nothing has happened then. */
+    int (*tie)(void *context, const mesh_pid *pid, const struct signal *signal, uint64_t *number);
+    /* Any other signal to a process that a number stands for: DEMONITOR, UNLINK; DOWN and EXIT when a process of this
+     * node has ended. MESH_OK, also if nothing is left to be told. */
+    int (*signal)(void *context, uint64_t number, const struct signal *signal);
+    /* A MESSAGE_UNLINK, or a MESSAGE_EXIT by a link, which came from there, has been handled or refused: until then the
+     * receiver may look for its link. */
+    void (*settled)(void *context, uint64_t number);
+};
+
 struct runtime {
     /* Constant after runtime_init. */
     mesh_node_options options; /* every default filled in */
@@ -61,6 +89,7 @@ struct runtime {
     uint64_t started_ns;
     void *owner; /* the mesh_node */
     struct elsewhere elsewhere;
+    struct abroad abroad;
 
     struct logger log;
     struct table table;
@@ -131,7 +160,7 @@ uint64_t runtime_ref(struct runtime *rt);
 uint64_t runtime_epoch(struct runtime *rt);
 
 void runtime_pid(const struct runtime *rt, uint64_t number, mesh_pid *pid);
-/* The number of a pid of this node, or 0. */
+/* The number of a pid of this node, or 0; also 0 for one that no process can have. */
 uint64_t runtime_number(const struct runtime *rt, const mesh_pid *pid);
 void runtime_make_ref(const struct runtime *rt, uint64_t number, mesh_ref *ref);
 /* The number of a reference that this node made, or 0. */
@@ -184,6 +213,9 @@ int route_to_id(struct runtime *rt, struct worker *w, struct route *r);
 /* Pushes a message to a process by number. MESH_ENOPROCESS, MESH_EBUSY. Signals are never refused as busy. */
 int route_to_pid(struct runtime *rt, struct worker *w, uint64_t number, struct message *m);
 
+/* Whether a process has that number and lives. */
+bool route_lives(struct runtime *rt, uint64_t number);
+
 /* Takes an actor that ends out of the tables and frees it; false when messages wait: it then has a new life and pid,
  * and init runs before the next message. Run right. */
 bool route_remove(struct runtime *rt, struct worker *w, struct actor *a);
@@ -196,6 +228,9 @@ uint64_t runtime_live(struct runtime *rt);
 int call_run(struct runtime *rt, const mesh_request *request, mesh_result *result);
 int call_cast(struct runtime *rt, const mesh_request *request);
 int call_async(struct runtime *rt, const mesh_request *request, mesh_done_fn done, void *context);
+/* Those two from inside the runtime: w is the running worker, entered, or NULL. */
+int call_cast_on(struct runtime *rt, struct worker *w, const mesh_request *request);
+int call_async_on(struct runtime *rt, struct worker *w, const mesh_request *request, mesh_done_fn done, void *context);
 int call_answer(mesh_from from, mesh_term term);
 int call_drop(mesh_from from);
 void call_release(mesh_result *result);
@@ -251,6 +286,13 @@ struct served {
  * himself, and done is called when the process answers or ends. MESH_EMOVED: the shard is not held. */
 int call_serve(struct runtime *rt, struct worker *w, const struct served *s);
 
+/* A call of another node to a process by number, without a deadline. done is called once likewise, but by whoever
+ * answers, before that goes on: what the process does next comes after its answer, its end too. It is in the runtime
+ * then, so that it calls no public function, and it takes no lock that is held here. MESH_ENOPROCESS, MESH_EBUSY,
+ * MESH_ENOMEM, MESH_ESTOPPING. */
+int call_serve_pid(struct runtime *rt, struct worker *w, uint64_t number, mesh_term payload, mesh_done_fn done,
+                   void *context);
+
 /* Drops one reference; the last returns the message. */
 void message_unref(struct runtime *rt, struct worker *w, struct message *m);
 
@@ -293,13 +335,22 @@ struct signal {
     uint64_t from; /* the process it is about, or 0 */
     uint64_t ref;
     bool by_link;
-    void *context; /* a struct drain, of the kinds that ask a process to end */
+    struct block *who; /* of DOWN and EXIT: the pid that it is about, if from does not tell; or NULL. The caller's */
+    void *context;     /* a struct drain, of the kinds that ask a process to end */
     mesh_term term;
 };
 
 /* Sends a signal from inside the runtime (w: the running worker or NULL), or from user code. MESH_ENOPROCESS. */
 int signal_push(struct runtime *rt, struct worker *w, uint64_t to, const struct signal *signal);
 int signal_send(struct runtime *rt, uint64_t to, const struct signal *signal);
+
+/* The first for what must arrive: where there is no memory for the term, it is nil. */
+int signal_push_surely(struct runtime *rt, struct worker *w, uint64_t to, struct signal signal);
+
+/* A signal that came to a process has been handled, or will not be. */
+void signal_settled(struct runtime *rt, const struct message *m);
+
+int signal_info(struct runtime *rt, const mesh_pid *pid, mesh_term message);
 int signal_exit(struct runtime *rt, const mesh_pid *pid, mesh_term reason);
 int signal_monitor(struct mesh_process *self, const mesh_pid *pid, mesh_ref *ref);
 int signal_demonitor(struct mesh_process *self, const mesh_ref *ref);
