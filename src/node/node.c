@@ -8,6 +8,7 @@
 
 static void free_node(struct mesh_node *node)
 {
+    foreign_destroy(node->foreign);
     runtime_fini(&node->runtime);
     capabilities_fini(&node->capabilities);
     if (node->membership != NULL)

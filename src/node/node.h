@@ -5,6 +5,7 @@
 #include <mesh/node.h>
 
 #include "node/capabilities.h"
+#include "node/foreign.h"
 #include "node/membership.h"
 #include "node/transport.h"
 #include "runtime/runtime.h"
@@ -14,6 +15,8 @@ struct mesh_node {
     struct capabilities capabilities;
     struct transport transport;    /* stopped and destroyed with the node */
     struct membership *membership; /* NULL: a node of its own. Constant from the first call on */
+    struct foreign *foreign;       /* NULL: nothing is known of other nodes' processes. Set by whoever made it, before
+                                      the first process; the node destroys it, when nobody delivers to it any more */
     bool left;                     /* node_destroy has left the cluster */
 };
 
