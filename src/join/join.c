@@ -99,7 +99,7 @@ static void close_parts(struct join *j)
 /* {6, Pid, '', mesh}: the same for each message of the membership. */
 static void make_to_mesh(struct join *j, uint32_t creation)
 {
-    mesh_pid from = {.number = JOIN_PID_MESH, .creation = creation};
+    mesh_pid from = {.number = PIDS_MESH, .creation = creation};
     mesh_buf pid, name;
     memcpy(from.node, j->node->runtime.name, j->node->runtime.name_size);
     mesh_buf_init(&pid);
@@ -146,6 +146,7 @@ int join_created(void *context, struct net *net, uint32_t creation)
     j->node->runtime.creation = creation; /* no pid has been made yet */
     make_to_mesh(j, creation);
     services_begin(j, creation);
+    processes_begin(j);
     become_member(j, b->options);
     return MESH_OK;
 }

@@ -3,6 +3,7 @@
  *
  *   net (dist/net.h)         links that come up, say something, and go down, each on its worker
  *   membership (node/)       gets the links to members, and what they say to the name `mesh`
+ *   processes (node/foreign.h) get what is for pids of processes, and the rest that is not for a service
  *   services (dist/system.h) get everything else, and who is up
  *   discovery                says whom to dial
  *
@@ -26,14 +27,7 @@
 #include "dist/system.h"
 #include "node/node.h"
 
-/* Pids of this node that are no process: numbers whose low word no process has (pids.h). */
-enum {
-    JOIN_PID_CALLED = 8,    /* functions that others call; the high word counts */
-    JOIN_PID_CALLERS = 9,   /* those who wait for a function of another node; likewise */
-    JOIN_PID_SERVICES = 16, /* SYSTEM_PIDS of them */
-    JOIN_PID_MESH = 31,     /* what the name `mesh` says to others */
-    JOIN_REF_SERVICES = 1,  /* the third word of the services' references */
-};
+enum { JOIN_REF_SERVICES = 1 }; /* the third word of the services' references; those of processes have 0 */
 
 enum { JOIN_TICK_MS = 100, JOIN_STRATEGIES_MAX = 16 };
 
@@ -122,9 +116,19 @@ void join_stats(struct join *j, mesh_cluster_stats *stats);
 extern const struct net_ops join_net_ops;
 extern const struct transport_ops join_transport_ops;
 
+/* Whose order is kept, beside the processes, which are senders by their numbers. */
+enum { SENDER_MEMBERSHIP, SENDER_SERVICES };
+
 /* A message to a process of a peer. MESH_ENOPROCESS: the link is down; MESH_ENOMEM, MESH_ETOOBIG; MESH_EBUSY after
  * wait_ms, unless must. Any thread. */
-int link_tell(struct net_link *link, const struct control *message, bool must, uint32_t wait_ms);
+int link_tell(struct net_link *link, const struct control *message, uint64_t sender, bool must, uint32_t wait_ms);
+
+/* The same, of what somebody waits for without a time-out: a link that cannot take it ends. Nothing is refused for want
+ * of room. MESH_ENOPROCESS: there is no link. */
+int link_owe(struct join *j, mesh_bytes peer, const struct control *message, uint64_t sender);
+
+/* Wants a connection. */
+void link_want(struct join *j, mesh_bytes peer);
 
 /* join.c. Of net_ops: the creation is known. Worker 0. */
 int join_created(void *context, struct net *net, uint32_t creation);
@@ -142,6 +146,13 @@ void services_down(struct join *j, const char *name);
 void services_message(struct peer *p, const struct control *message);
 void services_tick(struct join *j);
 
+/* processes.c */
+void processes_begin(struct join *j);
+/* A message for a process, or a registered name, of the user's. True: there is one. */
+bool processes_deliver(struct join *j, mesh_bytes peer, const struct control *message);
+/* The same for one that needs nobody else: it is then dealt with. False: the services are to be asked. */
+bool processes_take(struct join *j, mesh_bytes peer, const struct control *message);
+
 /* finding.c. Worker 0; strategies that exist. MESH_EINVAL, MESH_ESYSTEM: one of them cannot run; those before it do,
  * and are to be stopped. */
 int finding_start(struct join *j, const mesh_discovery *discovery, size_t count, mesh_reason *reason);
@@ -149,7 +160,7 @@ const void *finding_options(const mesh_discovery *d); /* a struct of zeros for n
 void finding_stop(struct join *j);                    /* join_part_closed follows for each */
 void join_part_closed(void *context);
 
-/* rpc.c. A message to a pid of JOIN_PID_CALLERS; what waits for a peer (NULL: for any) is told an error. */
+/* rpc.c. A message to a pid of PIDS_CALLERS; what waits for a peer (NULL: for any) is told an error. */
 void rpc_answered(struct join *j, uint64_t number, mesh_term message);
 void rpc_fail(struct join *j, const char *name, int error);
 

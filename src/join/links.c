@@ -6,8 +6,6 @@
 #include "base/clock.h"
 #include "join/join.h"
 
-enum { MEMBERSHIP, SERVICES }; /* senders, as far as order is concerned */
-
 /* ---- peers ------------------------------------------------------------------------------------------------------- */
 
 static void release(struct peer *p)
@@ -56,6 +54,7 @@ static void on_up(void *context, struct net_link *link)
     net_link_set_user(link, p);
     log_write(&j->node->runtime.log, MESH_LOG_INFO, "connected", log_name("peer", mesh_str(net_link_peer(link))));
     services_up(p);
+    foreign_peer_up(j->node->foreign, running_worker(), mesh_str(net_link_peer(link)));
     if (p->visible && !j->hidden) {
         atomic_fetch_add_explicit(&p->refs, 1, memory_order_relaxed);
         node_link_up(j->node, mesh_str(net_link_peer(link)), net_link_creation(link), p->kind, p, &p->member);
@@ -83,7 +82,8 @@ static void on_message(void *context, struct net_link *link, const struct contro
     (void)context;
     (void)hold;
     if (p->kind != CLUSTER_C || p->member == NULL || !is_to_mesh(message)) {
-        services_message(p, message);
+        if (!processes_take(p->join, mesh_str(net_link_peer(link)), message))
+            services_message(p, message);
         return;
     }
     const mesh_bytes bytes = {message->message.data, message->message.len};
@@ -107,6 +107,7 @@ static void on_down(void *context, struct net_link *link, const struct net_reaso
     if (p->member != NULL)
         node_link_down(p->member, running_worker());
     services_down(j, net_link_peer(link));
+    foreign_peer_down(j->node->foreign, running_worker(), mesh_str(net_link_peer(link)));
     rpc_fail(j, net_link_peer(link), MESH_ELOST);
     release(p);
 }
@@ -118,6 +119,7 @@ static void on_dial_failed(void *context, const char *name, const struct net_rea
         log_limited(&j->node->runtime.log, &j->log_dial, clock_now_ns(), MESH_LOG_WARN, "a node cannot be connected",
                     log_name("peer", mesh_str(name)), log_bytes("why", mesh_str(net_reason_text(reason))));
     services_down(j, name);
+    foreign_peer_down(j->node->foreign, running_worker(), mesh_str(name));
     pthread_mutex_lock(&j->lock);
     tell_waiters(j, name, false);
     pthread_mutex_unlock(&j->lock);
@@ -134,7 +136,7 @@ static int known(int error)
     return error == MESH_ESTOPPED ? MESH_ENOPROCESS : error;
 }
 
-int link_tell(struct net_link *link, const struct control *message, bool must, uint32_t wait_ms)
+int link_tell(struct net_link *link, const struct control *message, uint64_t sender, bool must, uint32_t wait_ms)
 {
     mesh_buf control;
     mesh_bytes body;
@@ -142,11 +144,32 @@ int link_tell(struct net_link *link, const struct control *message, bool must, u
     int rc = control_put(&control, message, net_link_flags(link), &body);
     if (rc == MESH_OK) {
         const struct outbox_message m = {
-            .control = mesh_buf_bytes(&control), .message = body, .sender = SERVICES, .must = must};
+            .control = mesh_buf_bytes(&control), .message = body, .sender = sender, .must = must};
         rc = known(net_send(link, &m, wait_ms));
     }
     mesh_buf_fini(&control);
     return rc;
+}
+
+int link_owe(struct join *j, mesh_bytes peer, const struct control *message, uint64_t sender)
+{
+    struct net_link *link = net_find(j->net, peer);
+    if (link == NULL)
+        return MESH_ENOPROCESS;
+    int rc = link_tell(link, message, sender, true, 0);
+    if (rc != MESH_OK && rc != MESH_ENOPROCESS) {
+        net_disconnect(link);
+        rc = MESH_OK; /* its end tells whoever waits */
+    }
+    net_link_release(link);
+    return rc;
+}
+
+void link_want(struct join *j, mesh_bytes peer)
+{
+    char name[NAME_MAX_BYTES + 1] = "";
+    memcpy(name, peer.data, peer.len);
+    (void)net_dial(j->net, name); /* refused only while the node stops */
 }
 
 static int transport_send(void *peer, mesh_bytes message, struct block *block, bool must)
@@ -155,7 +178,7 @@ static int transport_send(void *peer, mesh_bytes message, struct block *block, b
     const struct outbox_message m = {.control = mesh_buf_bytes(&p->join->to_mesh),
                                      .message = message,
                                      .block = block,
-                                     .sender = MEMBERSHIP,
+                                     .sender = SENDER_MEMBERSHIP,
                                      .must = must};
     return known(net_send(p->link, &m, 0));
 }

@@ -75,9 +75,9 @@ static int write_call(struct join *j, uint32_t number, const char *module, const
     mesh_buf from, leader;
     mesh_buf_init(&from);
     mesh_buf_init(&leader);
-    int rc = service_put_pid(s, &from, (uint64_t)number << 32 | JOIN_PID_CALLERS);
+    int rc = service_put_pid(s, &from, (uint64_t)number << 32 | PIDS_CALLERS);
     if (rc == MESH_OK)
-        rc = service_put_pid(s, &leader, JOIN_PID_SERVICES + SYSTEM_LEADER);
+        rc = service_put_pid(s, &leader, PIDS_SERVICES + SYSTEM_LEADER);
     if (rc == MESH_OK)
         rc = mesh_build(out, "{:\"$gen_call\", {~t, ~i}, {:call, ~a, ~a, ~t, ~t}}", mesh_buf_term(&from),
                         (int64_t)number, mesh_str(module), mesh_str(function), args, mesh_buf_term(&leader));
@@ -91,13 +91,13 @@ static int send_call(struct join *j, struct net_link *link, uint32_t number, mes
     mesh_buf from, rex;
     mesh_buf_init(&from);
     mesh_buf_init(&rex);
-    int rc = service_put_pid(&j->system.service, &from, (uint64_t)number << 32 | JOIN_PID_CALLERS);
+    int rc = service_put_pid(&j->system.service, &from, (uint64_t)number << 32 | PIDS_CALLERS);
     if (rc == MESH_OK)
         rc = mesh_put_atom(&rex, mesh_str("rex"));
     const struct control c = {
         .kind = CONTROL_SEND_NAME, .from = mesh_buf_term(&from), .to = mesh_buf_term(&rex), .message = message};
     if (rc == MESH_OK)
-        rc = link_tell(link, &c, false, wait_ms);
+        rc = link_tell(link, &c, SENDER_SERVICES, false, wait_ms);
     mesh_buf_fini(&from);
     mesh_buf_fini(&rex);
     return rc == MESH_ENOPROCESS ? MESH_ELOST : rc;

@@ -14,23 +14,12 @@ static uint64_t now_ms(void)
 
 static void on_send(void *context, mesh_bytes peer, const struct control *message)
 {
-    struct join *j = context;
-    struct net_link *link = net_find(j->net, peer);
-    if (link == NULL)
-        return;
-    /* Somebody waits for it, perhaps without a time-out: if it cannot be sent he learns that by the end of the link. */
-    int rc = link_tell(link, message, true, 0);
-    if (rc != MESH_OK && rc != MESH_ENOPROCESS)
-        net_disconnect(link);
-    net_link_release(link);
+    (void)link_owe(context, peer, message, SENDER_SERVICES);
 }
 
 static void on_connect(void *context, mesh_bytes peer)
 {
-    struct join *j = context;
-    char name[NAME_MAX_BYTES + 1] = "";
-    memcpy(name, peer.data, peer.len);
-    (void)net_dial(j->net, name); /* refused only while the node stops */
+    link_want(context, peer);
 }
 
 static void on_disconnect(void *context, mesh_bytes peer)
@@ -50,26 +39,18 @@ static const struct service_actions actions = {on_send, on_connect, on_disconnec
 static uint64_t on_next_pid(void *context)
 {
     struct join *j = context;
-    return ++j->last_called << 32 | JOIN_PID_CALLED;
+    return ++j->last_called << 32 | PIDS_CALLS;
 }
 
 static bool on_deliver(void *context, mesh_bytes peer, const struct control *message)
 {
-    struct join *j = context;
-    uint64_t number;
-    (void)peer;
-    if (message->kind != CONTROL_SEND || !service_is_own(&j->system.service, message->to, &number) ||
-        (uint32_t)number != JOIN_PID_CALLERS)
-        return false;
-    rpc_answered(j, number, message->message);
-    return true;
+    return processes_deliver(context, peer, message);
 }
 
 static bool on_alive(void *context, uint64_t number)
 {
-    (void)context;
-    (void)number;
-    return false;
+    const struct join *j = context;
+    return foreign_alive(j->node->foreign, number);
 }
 
 /* Nobody here asks for names of the cluster. */
@@ -101,7 +82,7 @@ void services_begin(struct join *j, uint32_t creation)
     const struct spawn_function *table = j->functions != NULL ? functions_table(j->functions, &count) : NULL;
     const struct system_config config = {.self = mesh_str(j->node->runtime.name),
                                          .creation = creation,
-                                         .first_pid = JOIN_PID_SERVICES,
+                                         .first_pid = PIDS_SERVICES,
                                          .ref_word = JOIN_REF_SERVICES,
                                          .seed = seed,
                                          .actions = &actions,
