@@ -5,11 +5,11 @@
  * is a *link*, and belongs to the worker that the hash of the peer's name gives: that one reads, writes, ticks, and
  * ends it. So the worker that reads a message can run the process it is for.
  *
- * For one name, in this order and each on the link's worker, between handlers: `up`; `message`, as often as messages
- * come; `down`, once. A new link of that name comes up after the old one's `down` has returned. These functions and
- * dial_failed may call everything here but net_create, net_stop, net_destroy, and net_send with a time to wait; they
- * must not block, and run no code of the user's. No function here calls an op from inside, so that a caller may hold
- * locks that the ops take, unless it waits.
+ * For one name, in this order and each on the link's worker, between handlers: `up`; `message` or `expected`, as often
+ * as messages come; `down`, once. A new link of that name comes up after the old one's `down` has returned. These
+ * functions and dial_failed may call everything here but net_create, net_stop, net_destroy, and net_send with a time to
+ * wait; they must not block, and run no code of the user's. No function here calls an op from inside, so that a caller
+ * may hold locks that the ops take, unless it waits.
  *
  * Sending is for any thread. Messages of one sender arrive in their order; others go past a large one (outbox.h). What
  * has not been written when a link ends is lost, and nobody is told of each message: `down` tells it for all. */
@@ -72,6 +72,10 @@ struct net_ops {
     /* A message has come. What *control points to is valid during the call; if hold is not NULL it is in that block,
      * and block_hold makes it last. */
     void (*message)(void *context, struct net_link *link, const struct control *control, struct block *hold);
+
+    /* The same for one that begins as net_link_expect has said: bytes that nobody has checked. False: the peer breaks
+     * the protocol, and the link is refused. NULL: nothing is expected. */
+    bool (*expected)(void *context, struct net_link *link, mesh_bytes message, struct block *hold);
 
     /* The link has ended; net_find no longer gives it, sending on it is MESH_ESTOPPED. */
     void (*down)(void *context, struct net_link *link, const struct net_reason *reason);
@@ -153,6 +157,10 @@ uint64_t net_link_flags(const struct net_link *link); /* negotiated: what contro
 /* A place for the layer above; written by `up` at the earliest, read and written on the link's worker. */
 void net_link_set_user(struct net_link *link, void *user);
 void *net_link_user(const struct net_link *link);
+
+/* Control messages that are exactly these bytes need not be read: most of what a peer sends may begin with the very
+ * same. What follows them is told to `expected`, not to `message`. From `up`, once at most; copied. MESH_ENOMEM. */
+int net_link_expect(struct net_link *link, mesh_bytes control);
 
 struct net_link *net_link_hold(struct net_link *link);
 void net_link_release(struct net_link *link);

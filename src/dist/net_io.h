@@ -140,7 +140,8 @@ struct net_link {
     uint64_t ticked_ms; /* when it was last seen to that something is written */
     struct frame_reader reader;
     struct outbox_batch batch;
-    mesh_buf early; /* packets that came with the end of the handshake */
+    mesh_buf early;    /* packets that came with the end of the handshake */
+    mesh_buf expected; /* see net_link_expect */
 
     struct errand start, flush, end, over;
 };

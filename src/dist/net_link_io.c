@@ -53,6 +53,7 @@ struct net_link *link_create(struct net *net, int fd, const struct handshake *h,
     link->fd = fd;
     frame_reader_init(&link->reader, &net->options.receive);
     mesh_buf_init(&link->early);
+    mesh_buf_init(&link->expected);
     if (mesh_buf_append(&link->early, early.data, early.len) != MESH_OK)
         link->short_of_memory = true; /* start ends it */
     link->start.run = start;
@@ -80,6 +81,7 @@ void net_link_release(struct net_link *link)
         return;
     outbox_fini(&link->outbox);
     mesh_buf_fini(&link->early);
+    mesh_buf_fini(&link->expected);
     pthread_mutex_destroy(&link->lock);
     pthread_cond_destroy(&link->room);
     free(link);
@@ -108,6 +110,11 @@ void net_link_set_user(struct net_link *link, void *user)
 void *net_link_user(const struct net_link *link)
 {
     return link->user;
+}
+
+int net_link_expect(struct net_link *link, mesh_bytes control)
+{
+    return mesh_buf_append(&link->expected, control.data, control.len);
 }
 
 /* ---- ending ------------------------------------------------------------------------------------------------------ */
@@ -303,11 +310,30 @@ static void refuse(struct net_link *link, enum refusal refusal)
     link_end(link, NET_REFUSED, refusal);
 }
 
-static void feed(struct net_link *link, mesh_bytes in)
+static bool is_expected(const struct net_link *link, mesh_bytes body)
+{
+    const mesh_buf *e = &link->expected;
+    return e->len > 0 && body.len > e->len && memcmp(body.data, e->data, e->len) == 0;
+}
+
+static enum refusal tell(struct net_link *link, const struct frame *frame)
 {
     struct net *net = link->net;
-    struct frame frame;
     struct control control;
+    if (is_expected(link, frame->body)) {
+        const size_t at = link->expected.len;
+        const mesh_bytes message = {(const uint8_t *)frame->body.data + at, frame->body.len - at};
+        return net->ops->expected(net->context, link, message, frame->block) ? REFUSAL_NONE : REFUSAL_TERM;
+    }
+    enum refusal why = control_read(frame->body, mesh_str(link->peer), &net->terms, &control);
+    if (why == REFUSAL_NONE)
+        net->ops->message(net->context, link, &control, frame->block);
+    return why;
+}
+
+static void feed(struct net_link *link, mesh_bytes in)
+{
+    struct frame frame;
     enum refusal why = REFUSAL_NONE;
     uint64_t messages = 0;
     for (enum frame_event event; why == REFUSAL_NONE;) {
@@ -316,14 +342,11 @@ static void feed(struct net_link *link, mesh_bytes in)
             break;
         if (event != FRAME_MESSAGE)
             continue; /* a tick; or refused, which ends the loop */
-        why = control_read(frame.body, mesh_str(link->peer), &net->terms, &control);
-        if (why == REFUSAL_NONE) {
-            net->ops->message(net->context, link, &control, frame.block);
-            messages++;
-        }
+        why = tell(link, &frame);
+        messages += why == REFUSAL_NONE;
     }
     if (messages > 0)
-        net_count(&net->messages_in, messages);
+        net_count(&link->net->messages_in, messages);
     if (why != REFUSAL_NONE)
         refuse(link, why);
 }

@@ -96,26 +96,41 @@ static void close_parts(struct join *j)
 
 /* ---- beginning --------------------------------------------------------------------------------------------------- */
 
-/* {6, Pid, '', mesh}: the same for each message of the membership. */
-static void make_to_mesh(struct join *j, uint32_t creation)
+/* {6, Pid, '', mesh}, which is the same before each message of a membership. The name has its NUL. */
+static int put_to_mesh(mesh_buf *out, const char *name, size_t name_size, uint32_t creation)
 {
     mesh_pid from = {.number = PIDS_MESH, .creation = creation};
-    mesh_buf pid, name;
-    memcpy(from.node, j->node->runtime.name, j->node->runtime.name_size);
-    mesh_buf_init(&pid);
-    mesh_buf_init(&name);
+    mesh_buf pid, mesh;
     mesh_bytes message;
-    if (mesh_put_pid(&pid, &from) != MESH_OK || mesh_put_atom(&name, mesh_str("mesh")) != MESH_OK)
-        abort(); /* as must_calloc */
+    memcpy(from.node, name, name_size);
+    mesh_buf_init(&pid);
+    mesh_buf_init(&mesh);
+    int rc = mesh_put_pid(&pid, &from);
+    if (rc == MESH_OK)
+        rc = mesh_put_atom(&mesh, mesh_str("mesh"));
     /* The message, which stands behind it, is any term here. */
     const struct control c = {.kind = CONTROL_SEND_NAME,
                               .from = mesh_buf_term(&pid),
-                              .to = mesh_buf_term(&name),
-                              .message = mesh_buf_term(&name)};
-    if (control_put(&j->to_mesh, &c, DIST_OFFERED, &message) != MESH_OK)
-        abort();
+                              .to = mesh_buf_term(&mesh),
+                              .message = mesh_buf_term(&mesh)};
+    if (rc == MESH_OK)
+        rc = control_put(out, &c, DIST_OFFERED, &message);
     mesh_buf_fini(&pid);
-    mesh_buf_fini(&name);
+    mesh_buf_fini(&mesh);
+    return rc;
+}
+
+/* What its membership says stands behind what ours would have written in its place. */
+int join_expect(struct net_link *link)
+{
+    const char *name = net_link_peer(link);
+    mesh_buf control;
+    mesh_buf_init(&control);
+    int rc = put_to_mesh(&control, name, strlen(name) + 1, net_link_creation(link));
+    if (rc == MESH_OK)
+        rc = net_link_expect(link, mesh_buf_bytes(&control));
+    mesh_buf_fini(&control);
+    return rc;
 }
 
 static void become_member(struct join *j, const mesh_cluster_options *o)
@@ -144,7 +159,8 @@ int join_created(void *context, struct net *net, uint32_t creation)
     if (b->error != MESH_OK)
         return b->error;
     j->node->runtime.creation = creation; /* no pid has been made yet */
-    make_to_mesh(j, creation);
+    if (put_to_mesh(&j->to_mesh, j->node->runtime.name, j->node->runtime.name_size, creation) != MESH_OK)
+        abort(); /* as must_calloc */
     services_begin(j, creation);
     processes_begin(j);
     become_member(j, b->options);

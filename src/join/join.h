@@ -133,6 +133,10 @@ void link_want(struct join *j, mesh_bytes peer);
 /* join.c. Of net_ops: the creation is known. Worker 0. */
 int join_created(void *context, struct net *net, uint32_t creation);
 
+/* Has a link to a member tell what that says to the membership without reading what stands before. In `up`;
+ * MESH_ENOMEM. */
+int join_expect(struct net_link *link);
+
 /* Of transport_ops. */
 void join_stop(void *context);
 void join_destroy(void *context);

@@ -58,6 +58,8 @@ static void on_up(void *context, struct net_link *link)
     if (p->visible && !j->hidden) {
         atomic_fetch_add_explicit(&p->refs, 1, memory_order_relaxed);
         node_link_up(j->node, mesh_str(net_link_peer(link)), net_link_creation(link), p->kind, p, &p->member);
+        if (p->kind == CLUSTER_C)
+            (void)join_expect(link); /* without memory for that each message is read as a whole */
     }
     pthread_mutex_lock(&j->lock);
     p->next = j->peers;
@@ -89,6 +91,14 @@ static void on_message(void *context, struct net_link *link, const struct contro
     const mesh_bytes bytes = {message->message.data, message->message.len};
     if (node_link_message(p->member, running_worker(), bytes) != MESH_OK)
         net_disconnect(link);
+}
+
+static bool on_expected(void *context, struct net_link *link, mesh_bytes message, struct block *hold)
+{
+    const struct peer *p = net_link_user(link);
+    (void)context;
+    (void)hold;
+    return p->member == NULL || node_link_message(p->member, running_worker(), message) == MESH_OK;
 }
 
 static void on_down(void *context, struct net_link *link, const struct net_reason *reason)
@@ -125,8 +135,12 @@ static void on_dial_failed(void *context, const char *name, const struct net_rea
     pthread_mutex_unlock(&j->lock);
 }
 
-const struct net_ops join_net_ops = {
-    .created = join_created, .up = on_up, .message = on_message, .down = on_down, .dial_failed = on_dial_failed};
+const struct net_ops join_net_ops = {.created = join_created,
+                                     .up = on_up,
+                                     .message = on_message,
+                                     .expected = on_expected,
+                                     .down = on_down,
+                                     .dial_failed = on_dial_failed};
 
 /* ---- sending ----------------------------------------------------------------------------------------------------- */
 

@@ -312,6 +312,47 @@ static void rubbish_ends_its_link_only(void **state)
     stop_both();
 }
 
+static void send_packet(struct link *raw, const char *packet, size_t len)
+{
+    assert_int_equal(send(raw->fd, packet, len, MSG_NOSIGNAL), (ssize_t)len);
+}
+
+/* What is expected is not read as a control message, nor what stands behind it as a term; but it has to be all there,
+ * with something behind it. */
+static void what_is_expected_is_told_as_it_is(void **state)
+{
+    (void)state;
+    static struct link raw;
+    static const struct {
+        const char *packet;
+        size_t len;
+        int expected;
+    } bad[] = {
+        {"\0\0\0\12\x83\x44\0samebad", 14, 3},
+        {"\0\0\0\7\x83\x44\0same", 11, 2},
+        {"\0\0\0\7\x83\x44\0samX", 11, 2},
+    };
+    a.expects = "same";
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        start_both();
+        struct net_link *link = log_in(&raw, &a);
+        send_packet(&raw, "\0\0\0\13\x83\x44\0samegood", 15);
+        party_await(&a, &a.expected, 1);
+        assert_string_equal(a.behind, "good");
+        send_packet(&raw, "\0\0\0\10\x83\x44\0same1", 12);
+        party_await(&a, &a.expected, 2);
+        send_packet(&raw, bad[i].packet, bad[i].len);
+        party_await(&a, &a.downs, 1);
+        assert_int_equal(party_reason(&a).why, NET_REFUSED);
+        assert_int_equal(party_count(&a, &a.expected), bad[i].expected);
+        assert_int_equal(a.messages, 0);
+        net_link_release(link);
+        link_close(&raw);
+        stop_both();
+    }
+    a.expects = NULL;
+}
+
 /* ---- strangers ---- */
 
 static int call(uint16_t port)
@@ -446,6 +487,7 @@ int main(void)
         cmocka_unit_test(who_is_silent_for_ticktime_is_down),
         cmocka_unit_test(a_second_connection_replaces_the_first),
         cmocka_unit_test(rubbish_ends_its_link_only),
+        cmocka_unit_test(what_is_expected_is_told_as_it_is),
         cmocka_unit_test(silent_strangers_do_not_matter),
         cmocka_unit_test(no_descriptors_are_waited_for),
     };

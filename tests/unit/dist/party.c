@@ -56,6 +56,8 @@ static void note(struct party *p, char event)
 static void up(void *context, struct net_link *link)
 {
     struct party *p = context;
+    if (p->expects != NULL && net_link_expect(link, mesh_str(p->expects)) != MESH_OK)
+        abort();
     pthread_mutex_lock(&p->lock);
     note(p, 'u');
     p->ups++;
@@ -100,6 +102,20 @@ static void message(void *context, struct net_link *link, const struct control *
     pthread_mutex_unlock(&p->lock);
 }
 
+static bool expected(void *context, struct net_link *link, mesh_bytes bytes, struct block *hold)
+{
+    struct party *p = context;
+    (void)link;
+    (void)hold;
+    pthread_mutex_lock(&p->lock);
+    p->expected++;
+    snprintf(p->behind, sizeof p->behind, "%.*s", (int)bytes.len, (const char *)bytes.data);
+    bool good = strcmp(p->behind, "bad") != 0;
+    pthread_cond_broadcast(&p->changed);
+    pthread_mutex_unlock(&p->lock);
+    return good;
+}
+
 static void dial_failed(void *context, const char *name, const struct net_reason *reason)
 {
     struct party *p = context;
@@ -112,7 +128,8 @@ static void dial_failed(void *context, const char *name, const struct net_reason
     pthread_mutex_unlock(&p->lock);
 }
 
-static const struct net_ops ops = {.up = up, .message = message, .down = down, .dial_failed = dial_failed};
+static const struct net_ops ops = {
+    .up = up, .message = message, .expected = expected, .down = down, .dial_failed = dial_failed};
 
 static void log_noted(void *context, const mesh_log_event *event)
 {
@@ -144,7 +161,9 @@ int party_try(struct party *p, const char *name, const struct net_options *optio
                                             .log_context = p};
     pthread_condattr_t monotonic;
     struct net_trouble trouble;
+    const char *expects = p->expects;
     memset(p, 0, sizeof *p);
+    p->expects = expects;
     pthread_mutex_init(&p->lock, NULL);
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);

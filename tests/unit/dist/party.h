@@ -15,7 +15,8 @@ struct party {
     mesh_node *node;
     struct net *net;
     char name[64];
-    bool holds; /* messages are held up in `message` as long as this is set: under the lock */
+    const char *expects; /* what messages may begin with that are not to be read; NULL: nothing */
+    bool holds;          /* messages are held up in `message` as long as this is set: under the lock */
 
     pthread_mutex_t lock; /* everything below */
     pthread_cond_t changed;
@@ -23,6 +24,8 @@ struct party {
     size_t event_count;
     int ups, downs, failures;
     uint64_t messages;
+    int expected;                /* messages that began so */
+    char behind[16];             /* what the last of them was; "bad" is refused */
     int64_t last[PARTY_SENDERS]; /* by sender: the last number; numbers have to come in order */
     size_t large;                /* bytes of the last binary */
     uint64_t disorder;
