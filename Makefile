@@ -1,12 +1,12 @@
 # The commands of this project; CMake does the work (CMakePresets.json).
 .DEFAULT_GOAL := help
-.PHONY: help deps build all demo test test-aarch64 benchmark fuzz format lint exports clean
+.PHONY: help deps build all demo test test-aarch64 benchmark benchmark-cluster fuzz format lint exports clean
 export JOBS ?= $(shell nproc)
 PRESETS := release asan tsan fuzz
 SECONDS ?= 60
 
 help: ## Show these commands
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 deps: ## Install the Debian packages that building and testing need
 	@scripts/deps.sh test
@@ -28,6 +28,9 @@ test-aarch64: ## Build for aarch64 and run the unit tests under qemu
 
 benchmark: ## Install what is missing, build, and measure
 	@scripts/benchmark.sh
+
+benchmark-cluster: ## The same for calls between nodes
+	@scripts/benchmark.sh --suite cluster
 
 fuzz: ## Fuzz every decoder for SECONDS=60 seconds each
 	@scripts/deps.sh test

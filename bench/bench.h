@@ -1,4 +1,4 @@
-/* What the local benchmarks share: the process they call, the callers, clocks, and the line that reports a value.
+/* What the benchmarks share: the process they call, the callers, clocks, and the line that reports a value.
  *
  * A benchmark is a function that does its whole work, checks every answer, and reports; what is wrong ends the program
  * with exit code 1 and a sentence on stderr, so that a number is never printed for work that was not done. */
@@ -27,7 +27,7 @@ struct bench {
     void (*run)(const struct bench_options *options);
 };
 
-/* ---- the benchmarks, by file: calls.c, idle.c, latency.c, crash.c ---- */
+/* ---- the local benchmarks, by file: calls.c, idle.c, latency.c, crash.c ---- */
 
 void bench_call_spread(const struct bench_options *options);
 void bench_call_hot(const struct bench_options *options);
@@ -40,6 +40,15 @@ void bench_thread_call_busy(const struct bench_options *options);
 void bench_neighbour(const struct bench_options *options);
 void bench_neighbour_spin(const struct bench_options *options);
 void bench_crash_survivors(const struct bench_options *options);
+
+/* ---- of two programs, by file: across.c, join_1m.c; and ring_1000.c ---- */
+
+void bench_remote_call(const struct bench_options *options);
+void bench_remote_cast(const struct bench_options *options);
+void bench_remote_activate(const struct bench_options *options);
+void bench_remote_sequential(const struct bench_options *options);
+void bench_join_1m(const struct bench_options *options);
+void bench_ring_1000(const struct bench_options *options);
 
 /* ---- results ---- */
 
@@ -60,6 +69,9 @@ mesh_node *bench_start(void);
 
 /* The module of the counters: they add one for each call or cast that says so. */
 mesh_module bench_module(void);
+
+/* The same, and they keep their count when they move to another node. */
+mesh_module bench_moving_module(void);
 
 /* Stops it. */
 void bench_stop(mesh_node *node);

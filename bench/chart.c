@@ -24,16 +24,23 @@ struct panel {
 };
 
 static const struct panel panels[] = {
-    {"1/s", "Calls or activations a second: longer is better"},
+    {"1/s", "Calls, casts or activations a second: longer is better"},
     {"us", "Microseconds: shorter is better"},
+    {"ms", "Milliseconds: shorter is better"},
     {"B", "Bytes: shorter is better"},
     {"%", "Per cent of a core, idle: shorter is better"},
 };
 enum { PANELS = sizeof panels / sizeof panels[0] };
 
 static const char *const colour[WHO_COUNT] = {
-    [WHO_MESH] = "#3b82f6",      [WHO_FLOOR] = "#8b949e",     [WHO_CAF] = "#e0861a",
-    [WHO_GENSERVER] = "#a371d6", [WHO_SEMAPHORE] = "#2da37a",
+    [WHO_MESH] = "#3b82f6",        [WHO_FLOOR] = "#8b949e",        [WHO_CAF] = "#e0861a",
+    [WHO_GENSERVER] = "#a371d6",   [WHO_SEMAPHORE] = "#2da37a",    [WHO_TCP_BATCHED] = "#8b949e",
+    [WHO_TCP_POLLING] = "#2da37a", [WHO_TCP_BLOCKING] = "#c9b458",
+};
+
+static const char *const titles[SUITE_COUNT] = {
+    [SUITE_LOCAL] = "on one machine",
+    [SUITE_CLUSTER] = "between two programs on one machine",
 };
 
 /* The logarithmic axis of one panel: whole decades. */
@@ -65,7 +72,7 @@ static bool goal_of(const struct results *results, const char *bench, double *go
         double value;
         if (strcmp(t->bench, bench) != 0 || !results_wanted(results, t, &value))
             continue;
-        if (!any || (t->at_most ? value < *goal : value > *goal))
+        if (!any || (t->bound != AT_LEAST ? value < *goal : value > *goal))
             *goal = value;
         any = true;
     }
@@ -158,10 +165,20 @@ static void draw_panel(const struct results *results, const struct panel *panel,
     }
 }
 
-static void draw_legend(FILE *to)
+static bool takes_part(const struct results *results, enum who who)
+{
+    for (size_t i = 0; i < results->count; i++)
+        if (strcmp(results->list[i].who, plan_who_name(who)) == 0)
+            return true;
+    return false;
+}
+
+static void draw_legend(const struct results *results, FILE *to)
 {
     int x = 20;
     for (enum who w = WHO_MESH; w < WHO_COUNT; w++) {
+        if (!takes_part(results, w))
+            continue;
         fprintf(to, "<rect x=\"%d\" y=\"52\" width=\"12\" height=\"12\" fill=\"%s\"/>", x, colour[w]);
         fprintf(to, "<text class=\"t\" x=\"%d\" y=\"62\">%s</text>\n", x + 18, plan_who_name(w));
         x += 110;
@@ -185,10 +202,10 @@ void chart_write(const struct results *results, FILE *to)
     fputs("<style>.b{fill:#ffffff}.t,.h,.s{fill:#1f2328}.h{font-size:14px;font-weight:600}.s{font-size:11px}"
           ".g{stroke:#8b949e;stroke-opacity:.35}.l{stroke:#d1242f;stroke-width:2}"
           "@media (prefers-color-scheme: dark){.b{fill:#0d1117}.t,.h,.s{fill:#e6edf3}.l{stroke:#ff7b72}}</style>\n"
-          "<rect class=\"b\" width=\"100%\" height=\"100%\"/>\n"
-          "<text class=\"h\" x=\"20\" y=\"30\">Mesh on one machine: medians, logarithmic</text>\n",
+          "<rect class=\"b\" width=\"100%\" height=\"100%\"/>\n",
           to);
-    draw_legend(to);
+    fprintf(to, "<text class=\"h\" x=\"20\" y=\"30\">Mesh %s: medians, logarithmic</text>\n", titles[results->suite]);
+    draw_legend(results, to);
     y = TOP;
     for (int p = 0; p < PANELS; p++) {
         if (height[p] == 0)

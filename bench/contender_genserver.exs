@@ -1,7 +1,8 @@
 # Plain GenServers on the BEAM doing the work of the benchmarks, idiomatically.
 #   elixir contender_genserver.exs [call_spread|call_hot|activate|idle_bytes]    local; all of them without a name
-#   elixir --name echo@127.0.0.1 --cookie c contender_genserver.exs serve
-#   elixir --name load@127.0.0.1 --cookie c contender_genserver.exs remote echo@127.0.0.1
+#   elixir contender_genserver.exs remote_call|remote_cast|remote_sequential     starts two nodes, without epmd:
+#   elixir … contender_genserver.exs serve                                       echo@127.0.0.2, until its input ends
+#   elixir … contender_genserver.exs load NAME                                   load@127.0.0.1
 defmodule Counter do
   use GenServer
   def init(count), do: {:ok, count}
@@ -71,23 +72,60 @@ defmodule Bench do
     report("idle_bytes", (:erlang.memory(:total) - before) / @new, "B")
   end
 
-  def remote(node) do
-    true = Node.connect(node)
-    targets = :erpc.call(node, Bench, :start, [1000])
-    report("remote_call", calls(targets, 400))
+  # ---- two nodes ----
 
-    sorted =
-      for i <- 1..5000 do
-        {us, _} = :timer.tc(fn -> GenServer.call(elem(targets, rem(i, 1000)), %{action: :increment}) end)
-        us
-      end
-      |> Enum.sort()
+  @echo :"echo@127.0.0.2"
+  @port "45369"
 
-    report("remote_sequential_p50", Enum.at(sorted, 2500), "us")
+  # Nodes of different loopback addresses can have the same port: so nobody needs an epmd to find it.
+  defp node_args(name, ip) do
+    erl = "-start_epmd false -erl_epmd_port #{@port} -kernel inet_dist_use_interface {#{ip}}"
+    ["--name", name, "--cookie", "bench", "--erl", erl, __ENV__.file]
+  end
 
+  def pair(name) do
+    elixir = System.find_executable("elixir")
+    serve = node_args("echo@127.0.0.2", "127,0,0,2") ++ ["serve"]
+    echo = Port.open({:spawn_executable, elixir}, [:binary, args: serve])
+    load = node_args("load@127.0.0.1", "127,0,0,1") ++ ["load", name]
+    {_, status} = System.cmd(elixir, load, into: IO.stream(:stdio, :line))
+    Port.close(echo)
+    System.halt(status)
+  end
+
+  def serve do
+    Process.register(self(), :echo)
+    IO.gets("")
+    System.halt(0)
+  end
+
+  defp serves?, do: Node.connect(@echo) == true and :erpc.call(@echo, Process, :whereis, [:echo]) != nil
+
+  def load(name) do
+    true = Enum.any?(1..100, fn _ -> serves?() or Process.sleep(100) != :ok end)
+    targets = :erpc.call(@echo, Bench, :start, [1000])
+    remote(name, targets)
+  end
+
+  defp remote("remote_call", targets), do: report("remote_call", calls(targets, 400))
+
+  defp remote("remote_sequential", targets) do
+    one = fn i ->
+      from = :erlang.monotonic_time(:nanosecond)
+      GenServer.call(elem(targets, rem(i, 1000)), %{action: :increment})
+      :erlang.monotonic_time(:nanosecond) - from
+    end
+
+    for i <- 1..1000, do: one.(i)
+    sorted = Enum.sort(for i <- 1..10_000, do: one.(i))
+    report("remote_sequential_p50", Enum.at(sorted, 5000) / 1000, "us")
+  end
+
+  defp remote("remote_cast", targets) do
     report("remote_cast", per_second(500_000, fn ->
       for i <- 1..500_000, do: GenServer.cast(elem(targets, rem(i, 1000)), %{action: :increment})
-      for pid <- Tuple.to_list(targets), do: GenServer.call(pid, %{action: :increment}, :infinity)
+      counts = for pid <- Tuple.to_list(targets), do: GenServer.call(pid, %{action: :increment}, :infinity)
+      501_000 = Enum.sum(counts)
     end))
   end
 
@@ -96,8 +134,9 @@ end
 
 case System.argv() do
   [] -> for name <- ~w(activate idle_bytes call_spread call_hot), do: Bench.local(name)
-  ["serve"] -> Process.sleep(:infinity)
-  ["remote", node] -> Bench.remote(String.to_atom(node))
+  ["serve"] -> Bench.serve()
+  ["load", name] -> Bench.load(name)
+  [name] when name in ~w(remote_call remote_cast remote_sequential) -> Bench.pair(name)
   [name] when name in ~w(activate idle_bytes call_spread call_hot) -> Bench.local(name)
-  _ -> IO.puts(:stderr, "usage: contender_genserver.exs [activate|idle_bytes|call_spread|call_hot]"); System.halt(2)
+  _ -> IO.puts(:stderr, "usage: contender_genserver.exs [NAME]"); System.halt(2)
 end

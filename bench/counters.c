@@ -42,6 +42,20 @@ static int handle_cast(mesh_process *self, void *state, mesh_term message)
     return MESH_OK;
 }
 
+static int snapshot(mesh_process *self, const void *state, mesh_buf *out)
+{
+    const struct counter *counter = state;
+    (void)self;
+    return mesh_build(out, "~i", counter->count);
+}
+
+static int restore(mesh_process *self, void *state, mesh_term snapshot)
+{
+    struct counter *counter = state;
+    (void)self;
+    return mesh_match(snapshot, "~i", &counter->count);
+}
+
 mesh_module bench_module(void)
 {
     mesh_module module = {
@@ -51,6 +65,14 @@ mesh_module bench_module(void)
         .handle_call = handle_call,
         .handle_cast = handle_cast,
     };
+    return module;
+}
+
+mesh_module bench_moving_module(void)
+{
+    mesh_module module = bench_module();
+    module.snapshot = snapshot;
+    module.restore = restore;
     return module;
 }
 

@@ -1,10 +1,11 @@
-/* mesh_bench NAME: runs one local benchmark of Mesh and prints its values as JSON lines.
+/* mesh_bench NAME: runs one benchmark of Mesh and prints its values as JSON lines.
  *
  * Alone it serves whoever tunes the library; bench/runner.c runs it in turn with the contenders. */
 #include <stdio.h>
 #include <string.h>
 
 #include "bench.h"
+#include "pair.h"
 
 static const struct bench benches[] = {
     {"call_spread", "500 callers over 1,000 of 100,000 processes", bench_call_spread},
@@ -18,6 +19,12 @@ static const struct bench benches[] = {
     {"neighbour", "calls beside a handler that blocks for 4 s", bench_neighbour},
     {"neighbour_spin", "calls beside a handler that computes for 4 s", bench_neighbour_spin},
     {"crash_survivors", "20,000 processes beside 60,000 crashes", bench_crash_survivors},
+    {"remote_call", "500 callers over 1,000 processes of another program", bench_remote_call},
+    {"remote_cast", "the same with casts", bench_remote_cast},
+    {"remote_activate", "500 callers, the first call to each of 500,000 ids of another program", bench_remote_activate},
+    {"remote_sequential", "one caller, processes of another program", bench_remote_sequential},
+    {"join_1m", "a node joins and takes half of 1,000,000 processes, while calls go on", bench_join_1m},
+    {"ring_1000", "building the ring of 4,096 shards and 1,000 nodes", bench_ring_1000},
 };
 
 enum { BENCHES = sizeof benches / sizeof benches[0] };
@@ -36,6 +43,8 @@ int main(int argc, char **argv)
 {
     struct bench_options options = {false, false};
     const char *name = NULL;
+    if (argc > 1 && strcmp(argv[1], "serve") == 0) /* the second program of a pair */
+        return pair_serve(argc - 1, argv + 1);
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--help") == 0) {
             usage(stdout);

@@ -17,6 +17,7 @@ struct options {
     const char *only;     /* names with commas between; NULL: all */
     unsigned runs;        /* 0: not given */
     bool quick;
+    enum suite suite;
 };
 
 struct state {
@@ -26,15 +27,21 @@ struct state {
 
 static void usage(FILE *to)
 {
-    fputs("usage: mesh_benchmark --programs DIR --out DIR [--only BENCH[,BENCH]] [--runs N] [--quick]\n\n"
-          "  --programs DIR    where mesh_bench and the contenders are\n"
-          "  --out DIR         where local.jsonl and local.svg go (with --quick: quick.jsonl, quick.svg)\n"
-          "  --only BENCH,...  these benchmarks only\n"
-          "  --runs N          how often each program runs, 1 to 99 (default 5; with --quick 1)\n"
-          "  --quick           shorter, to try things out: no results to show\n\nbenchmarks:",
-          to);
-    for (size_t i = 0; i < plan_jobs_count; i++)
-        fprintf(to, " %s", plan_jobs[i].name);
+    fputs(
+        "usage: mesh_benchmark --programs DIR --out DIR [--suite SUITE] [--only BENCH[,BENCH]] [--runs N] [--quick]\n\n"
+        "  --programs DIR    where mesh_bench and the contenders are\n"
+        "  --out DIR         where SUITE.jsonl and SUITE.svg go (with --quick: SUITE-quick.jsonl, SUITE-quick.svg)\n"
+        "  --suite SUITE     local (default): one node; cluster: nodes of two programs\n"
+        "  --only BENCH,...  these benchmarks only\n"
+        "  --runs N          how often each program runs, 1 to 99 (default 5; with --quick 1)\n"
+        "  --quick           shorter, to try things out: no results to show\n",
+        to);
+    for (enum suite suite = SUITE_LOCAL; suite < SUITE_COUNT; suite++) {
+        fprintf(to, "\n%s:", plan_suite_name(suite));
+        for (size_t i = 0; i < plan_jobs_count; i++)
+            if (plan_jobs[i].suite == suite)
+                fprintf(to, " %s", plan_jobs[i].name);
+    }
     fputs("\n", to);
 }
 
@@ -47,19 +54,38 @@ static _Noreturn void misuse(const char *what, const char *value)
     exit(2);
 }
 
-/* Whether a list with commas (NULL: all) names this job; *known is whether every name in it is one. */
-static bool is_wanted(const char *only, const struct job *job, bool *known)
+/* Whether every name in a list with commas (NULL: none) is one of a benchmark of the suite. */
+static bool are_known(const char *only, enum suite suite)
 {
-    bool wanted = false;
-    *known = true;
+    bool known = true;
     for (const char *at = only; at != NULL; at = *at == ',' ? at + 1 : NULL) {
         size_t len = strcspn(at, ",");
         const struct job *named = plan_find(at, len);
-        *known &= named != NULL;
-        wanted |= named != NULL && named == job;
+        known &= named != NULL && named->suite == suite;
         at += len;
     }
-    return wanted || only == NULL;
+    return known;
+}
+
+static bool is_wanted(const struct options *options, const struct job *job)
+{
+    bool wanted = options->only == NULL;
+    for (const char *at = options->only; at != NULL; at = *at == ',' ? at + 1 : NULL) {
+        size_t len = strcspn(at, ",");
+        wanted |= plan_find(at, len) == job;
+        at += len;
+    }
+    return wanted && job->suite == options->suite;
+}
+
+static enum suite parse_suite(const char *text)
+{
+    enum suite suite = SUITE_LOCAL;
+    while (suite < SUITE_COUNT && strcmp(plan_suite_name(suite), text) != 0)
+        suite++;
+    if (suite == SUITE_COUNT)
+        misuse("--suite takes local or cluster, not", text);
+    return suite;
 }
 
 static unsigned parse_runs(const char *text)
@@ -73,7 +99,7 @@ static unsigned parse_runs(const char *text)
 
 static struct options parse(int argc, char **argv)
 {
-    struct options o = {NULL, NULL, NULL, 0, false};
+    struct options o = {NULL, NULL, NULL, 0, false, SUITE_LOCAL};
     for (int i = 1; i < argc; i++) {
         const char *name = argv[i];
         if (strcmp(name, "--help") == 0) {
@@ -85,7 +111,7 @@ static struct options parse(int argc, char **argv)
             continue;
         }
         bool takes_value = strcmp(name, "--programs") == 0 || strcmp(name, "--out") == 0 ||
-                           strcmp(name, "--only") == 0 || strcmp(name, "--runs") == 0;
+                           strcmp(name, "--only") == 0 || strcmp(name, "--runs") == 0 || strcmp(name, "--suite") == 0;
         if (!takes_value)
             misuse("unknown option", name);
         if (++i == argc)
@@ -96,12 +122,12 @@ static struct options parse(int argc, char **argv)
             o.out = argv[i];
         else if (strcmp(name, "--only") == 0)
             o.only = argv[i];
+        else if (strcmp(name, "--suite") == 0)
+            o.suite = parse_suite(argv[i]);
         else
             o.runs = parse_runs(argv[i]);
     }
-    bool known;
-    is_wanted(o.only, NULL, &known);
-    if (!known)
+    if (!are_known(o.only, o.suite))
         misuse("--only names a benchmark that there is not", o.only);
     if (o.programs == NULL || o.out == NULL)
         misuse("not given", o.programs == NULL ? "--programs" : "--out");
@@ -181,8 +207,8 @@ static bool save(const struct options *options, const char *suffix, void (*write
                  const struct results *results)
 {
     char path[4096], unfinished[4096 + 8];
-    const char *name = options->quick ? "quick" : "local";
-    int len = snprintf(path, sizeof path, "%s/%s.%s", options->out, name, suffix);
+    int len = snprintf(path, sizeof path, "%s/%s%s.%s", options->out, plan_suite_name(options->suite),
+                       options->quick ? "-quick" : "", suffix);
     if (len < 0 || (size_t)len >= sizeof path)
         return false;
     snprintf(unfinished, sizeof unfinished, "%s.new", path);
@@ -207,13 +233,13 @@ int main(int argc, char **argv)
     struct options options = parse(argc, argv);
     struct state state = {.done = 0};
     unsigned failed = 0;
-    bool known;
+    results.suite = options.suite;
     progress_init(&state.bar, stdout);
     for (size_t i = 0; i < plan_jobs_count; i++)
-        if (is_wanted(options.only, &plan_jobs[i], &known))
+        if (is_wanted(&options, &plan_jobs[i]))
             state.total += runs_of(&options, &plan_jobs[i]) * plan_programs(&plan_jobs[i]);
     for (size_t i = 0; i < plan_jobs_count; i++)
-        if (is_wanted(options.only, &plan_jobs[i], &known))
+        if (is_wanted(&options, &plan_jobs[i]))
             failed += run_job(&options, &state, &plan_jobs[i], &results);
     progress_clear(&state.bar);
     results_settle(&results);

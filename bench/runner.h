@@ -3,9 +3,9 @@
  *   runner.c   the command line, the order of the runs, progress
  *   plan.c     which programs run for which benchmark, and the targets
  *   child.c    runs one program, within its time
- *   results.c  what the programs reported; medians; local.jsonl
+ *   results.c  what the programs reported; medians; local.jsonl, cluster.jsonl
  *   table.c    the tables on the terminal
- *   chart.c    local.svg
+ *   chart.c    local.svg, cluster.svg
  *
  * One thread; everything is owned by main. */
 #ifndef BENCH_RUNNER_H
@@ -15,26 +15,42 @@
 #include <stddef.h>
 #include <stdio.h>
 
-enum { MAX_RUNS = 99, MAX_RESULTS = 64, MAX_ARGS = 8, TEXT_BYTES = 16384, NAME_BYTES = 32 };
+enum { MAX_RUNS = 99, MAX_RESULTS = 64, MAX_ARGS = 8, TEXT_BYTES = 16384, NAME_BYTES = 32, JOB_REPORTS = 3 };
 
 /* ---- plan.c ---- */
 
-enum who { WHO_MESH, WHO_FLOOR, WHO_CAF, WHO_GENSERVER, WHO_SEMAPHORE, WHO_COUNT };
+enum who {
+    WHO_MESH,
+    WHO_FLOOR,
+    WHO_CAF,
+    WHO_GENSERVER,
+    WHO_SEMAPHORE,
+    WHO_TCP_BATCHED,
+    WHO_TCP_POLLING,
+    WHO_TCP_BLOCKING,
+    WHO_COUNT
+};
+
+/* Benchmarks that run together, and have files of their own. */
+enum suite { SUITE_LOCAL, SUITE_CLUSTER, SUITE_COUNT };
 
 /* One benchmark: it runs as `mesh_bench name`, and each contender by the same name. */
 struct job {
     const char *name;
-    const char *reports[2]; /* the values it reports; the second may be NULL */
-    unsigned who;           /* bits of enum who, 1 << WHO_MESH among them */
-    bool once;              /* too long to repeat */
-    unsigned limit_s;       /* after which a program is killed */
+    const char *reports[JOB_REPORTS]; /* the values it reports; all but the first may be NULL */
+    unsigned who;                     /* bits of enum who, 1 << WHO_MESH among them */
+    bool once;                        /* too long to repeat */
+    unsigned limit_s;                 /* after which a program is killed */
+    enum suite suite;
 };
+
+enum bound { AT_LEAST, AT_MOST, BELOW };
 
 /* What a value shall reach. */
 struct target {
     const char *bench;
     const char *against; /* a contender: wanted is a factor of its value; NULL: wanted is the value itself */
-    bool at_most;        /* wanted is the highest good value, else the lowest */
+    enum bound bound;    /* of good values */
     double wanted;
 };
 
@@ -42,6 +58,9 @@ extern const struct job plan_jobs[];
 extern const size_t plan_jobs_count;
 extern const struct target plan_targets[];
 extern const size_t plan_targets_count;
+
+/* A suite's name, which is also that of its files; NULL for a number that is none. */
+const char *plan_suite_name(enum suite suite);
 
 /* A contender's name in results; "?" for a number that is none. */
 const char *plan_who_name(enum who who);
@@ -86,6 +105,7 @@ struct result {
 struct results {
     size_t count;
     unsigned long failed; /* bits of jobs, by their place in the plan: Mesh's own program failed */
+    enum suite suite;
     struct result list[MAX_RESULTS];
 };
 

@@ -36,10 +36,10 @@ static void print_results(const struct results *results, FILE *to)
 {
     char median[NAME_BYTES], min[NAME_BYTES], max[NAME_BYTES];
     const char *previous = "";
-    fprintf(to, "%-18s  %-9s  %13s  %13s  %13s  %-9s  %4s\n", "bench", "who", "median", "min", "max", "unit", "runs");
+    fprintf(to, "%-22s  %-12s  %13s  %13s  %13s  %-12s  %4s\n", "bench", "who", "median", "min", "max", "unit", "runs");
     for (size_t i = 0; i < results->count; i++) {
         const struct result *r = &results->list[i];
-        fprintf(to, "%-18s  %-9s  %13s  %13s  %13s  %-9s  %4u\n", strcmp(r->bench, previous) == 0 ? "" : r->bench,
+        fprintf(to, "%-22s  %-12s  %13s  %13s  %13s  %-12s  %4u\n", strcmp(r->bench, previous) == 0 ? "" : r->bench,
                 r->who, table_number(r->median, median), table_number(r->min, min), table_number(r->max, max), r->unit,
                 r->runs);
         previous = r->bench;
@@ -58,22 +58,28 @@ static bool reached(const struct results *results, const struct target *target, 
     return true;
 }
 
+static bool is_good(enum bound bound, double value, double wanted)
+{
+    return bound == AT_LEAST ? value >= wanted : bound == AT_MOST ? value <= wanted : value < wanted;
+}
+
 /* One line of the second table. Returns whether the target is met. */
 static bool print_target(const struct results *results, const struct target *target, FILE *to)
 {
+    static const char *const signs[] = {[AT_LEAST] = ">=", [AT_MOST] = "<=", [BELOW] = "< "};
     const struct job *job = plan_find(target->bench, strlen(target->bench));
     const struct result *mesh = results_find(results, target->bench, "mesh");
     bool failed = (results->failed >> (job - plan_jobs) & 1) != 0;
     char wanted[NAME_BYTES], got[NAME_BYTES] = "-";
     double value;
     bool known = reached(results, target, &value);
-    bool met = known && !failed && (target->at_most ? value <= target->wanted : value >= target->wanted);
+    bool met = known && !failed && is_good(target->bound, value, target->wanted);
     table_number(target->wanted, wanted);
     if (known)
         table_number(value, got);
     const char *unit = target->against != NULL ? "x" : mesh != NULL ? mesh->unit : "";
-    fprintf(to, "%-18s  %-9s  %s %13s  %13s  %-9s  %s\n", target->bench, target->against != NULL ? target->against : "",
-            target->at_most ? "<=" : ">=", wanted, got, unit,
+    fprintf(to, "%-22s  %-12s  %s %13s  %13s  %-12s  %s\n", target->bench,
+            target->against != NULL ? target->against : "", signs[target->bound], wanted, got, unit,
             failed   ? "FAILED"
             : !known ? "not measured"
             : met    ? "met"
@@ -85,7 +91,7 @@ unsigned table_print(const struct results *results, FILE *to)
 {
     unsigned missed = 0;
     print_results(results, to);
-    fprintf(to, "\n%-18s  %-9s  %16s  %13s  %-9s\n", "target", "against", "wanted", "reached", "unit");
+    fprintf(to, "\n%-22s  %-12s  %16s  %13s  %-12s\n", "target", "against", "wanted", "reached", "unit");
     for (size_t i = 0; i < plan_targets_count; i++) {
         const struct target *target = &plan_targets[i];
         const struct job *job = plan_find(target->bench, strlen(target->bench));

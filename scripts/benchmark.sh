@@ -1,17 +1,20 @@
 #!/bin/sh
 # Measures Mesh beside its contenders: installs what is missing, builds the release preset, runs everything in turn,
-# and leaves build/benchmark/local.jsonl and local.svg. bench/README.md says what each number means.
+# and leaves build/benchmark/local.jsonl and local.svg, or cluster.jsonl and cluster.svg. bench/README.md says what each
+# number means.
 set -eu
 cd "$(dirname "$0")/.."
 
 usage() {
     cat <<END
-usage: benchmark.sh [--only BENCH[,BENCH]] [--runs N] [--quick]
+usage: benchmark.sh [--suite SUITE] [--only BENCH[,BENCH]] [--runs N] [--quick]
 
-  --only BENCH,...  these benchmarks only: call_spread call_hot activate thread_call thread_call_busy neighbour
-                    neighbour_spin crash_survivors idle_cpu idle_bytes idle_10m
+  --suite SUITE     local (default): one node; cluster: nodes of two programs
+  --only BENCH,...  these benchmarks only: of local call_spread call_hot activate thread_call thread_call_busy
+                    neighbour neighbour_spin crash_survivors idle_cpu idle_bytes idle_10m; of cluster remote_call
+                    remote_cast remote_activate remote_sequential join_1m ring_1000
   --runs N          how often each program runs, 1 to 99 (default 5)
-  --quick           once and shorter, to try things out: writes quick.jsonl and quick.svg instead
+  --quick           once and shorter, to try things out: writes SUITE-quick.jsonl and SUITE-quick.svg
 END
 }
 
@@ -24,7 +27,7 @@ misuse() {
 last=""
 for arg in "$@"; do
     case "$last" in
-    --only | --runs)
+    --only | --runs | --suite)
         last=""
         continue
         ;;
@@ -35,7 +38,7 @@ for arg in "$@"; do
         exit 0
         ;;
     --quick) ;;
-    --only | --runs) last="$arg" ;;
+    --only | --runs | --suite) last="$arg" ;;
     *) misuse "unknown option: $arg" ;;
     esac
 done
