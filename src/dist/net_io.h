@@ -8,6 +8,7 @@
 #include <uv.h>
 
 #include "base/clock.h"
+#include "base/lock.h"
 #include "dist/acceptor_io.h"
 #include "dist/connect_io.h"
 #include "dist/epmd_query_io.h"
@@ -118,11 +119,15 @@ struct net_link {
     struct net_link *next; /* in net->links, under its lock */
 
     /* Any thread. */
-    pthread_mutex_t lock; /* a leaf: the next four */
-    pthread_cond_t room;  /* there may be, or it has ended */
+    struct spin lock; /* a leaf: the next three */
     struct outbox outbox;
     bool closed;
-    bool flush_given;       /* the errand has been given and will look at the outbox */
+    bool flush_given; /* the errand has been given and will look at the outbox */
+
+    pthread_mutex_t room_lock; /* before lock */
+    pthread_cond_t room;       /* there may be, or it has ended */
+    _Atomic uint32_t awaiting; /* who waits for room: counted before they look, read after something has changed */
+
     _Atomic bool up;        /* between `up` and `down`: written by its worker, release; read by net_find, acquire */
     _Atomic bool end_asked; /* whoever sets it gives the errand */
     enum net_why end_why;   /* for that errand */

@@ -42,7 +42,7 @@ struct net_link *link_create(struct net *net, int fd, const struct handshake *h,
     link->hash = net_hash(name);
     link->shard = &net->shards[link->hash % net->shard_count];
     memcpy(link->peer, name.data, name.len);
-    pthread_mutex_init(&link->lock, NULL);
+    pthread_mutex_init(&link->room_lock, NULL);
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_cond_init(&link->room, &monotonic);
@@ -82,7 +82,7 @@ void net_link_release(struct net_link *link)
     outbox_fini(&link->outbox);
     mesh_buf_fini(&link->early);
     mesh_buf_fini(&link->expected);
-    pthread_mutex_destroy(&link->lock);
+    pthread_mutex_destroy(&link->room_lock);
     pthread_cond_destroy(&link->room);
     free(link);
 }
@@ -122,6 +122,7 @@ int net_link_expect(struct net_link *link, mesh_bytes control)
 static void on_poll_closed(uv_handle_t *handle)
 {
     struct net_link *link = handle->data;
+    worker_read_no_more(link->shard->worker);
     worker_unwatch(link->shard->worker);
     net_link_release(link);
 }
@@ -136,6 +137,17 @@ static void leave_shard(struct net_link *link)
         uv_timer_stop(&shard->tick);
 }
 
+/* After what those who wait look at has changed. Whoever looked before that had the spin lock before this thread, which
+ * so sees that he is counted, and gets room_lock when he sleeps. */
+static void tell_of_room(struct net_link *link)
+{
+    if (atomic_load_explicit(&link->awaiting, memory_order_relaxed) == 0)
+        return;
+    pthread_mutex_lock(&link->room_lock);
+    pthread_cond_broadcast(&link->room);
+    pthread_mutex_unlock(&link->room_lock);
+}
+
 static void link_end(struct net_link *link, enum net_why why, enum refusal refusal)
 {
     struct net *net = link->net;
@@ -145,12 +157,12 @@ static void link_end(struct net_link *link, enum net_why why, enum refusal refus
     link->ended = true;
     atomic_store_explicit(&link->end_asked, true, memory_order_relaxed); /* no need to ask any more */
     atomic_store_explicit(&link->up, false, memory_order_release);
-    pthread_mutex_lock(&link->lock);
+    spin_lock(&link->lock);
     link->closed = true;
     outbox_finish(&link->outbox, &link->batch);
     outbox_fini(&link->outbox);
-    pthread_cond_broadcast(&link->room);
-    pthread_mutex_unlock(&link->lock);
+    spin_unlock(&link->lock);
+    tell_of_room(link);
     leave_shard(link);
     if (link->poll.data != NULL)
         uv_close((uv_handle_t *)&link->poll, on_poll_closed);
@@ -190,13 +202,13 @@ static void set_polled(struct net_link *link, int events)
 /* The next batch, in place of one that is written; false when nothing waits. */
 static bool next_batch(struct net_link *link)
 {
-    pthread_mutex_lock(&link->lock);
+    spin_lock(&link->lock);
     bool had = link->batch.count > 0;
     outbox_finish(&link->outbox, &link->batch);
     bool more = outbox_fill(&link->outbox, &link->batch);
+    spin_unlock(&link->lock);
     if (had)
-        pthread_cond_broadcast(&link->room);
-    pthread_mutex_unlock(&link->lock);
+        tell_of_room(link);
     return more;
 }
 
@@ -232,9 +244,9 @@ static void flush_errand(struct worker *w, struct errand *e)
 {
     struct net_link *link = link_of(e, offsetof(struct net_link, flush));
     (void)w;
-    pthread_mutex_lock(&link->lock);
+    spin_lock(&link->lock);
     link->flush_given = false;
-    pthread_mutex_unlock(&link->lock);
+    spin_unlock(&link->lock);
     if (!link->ended)
         flush(link);
     net_link_release(link);
@@ -254,12 +266,12 @@ static void end_errand(struct worker *w, struct errand *e)
 
 static int put(struct net_link *link, const struct outbox_message *m)
 {
-    pthread_mutex_lock(&link->lock);
+    spin_lock(&link->lock);
     int error = link->closed ? MESH_ESTOPPED : outbox_put(&link->outbox, m);
     bool give = error == MESH_OK && !link->flush_given;
     if (give)
         link->flush_given = true;
-    pthread_mutex_unlock(&link->lock);
+    spin_unlock(&link->lock);
     if (give) {
         net_link_hold(link);
         worker_errand(link->shard->worker, &link->flush);
@@ -273,16 +285,26 @@ struct await_room {
     struct timespec until;
 };
 
+static bool is_worth_trying(struct net_link *link, size_t body_bytes)
+{
+    spin_lock(&link->lock);
+    bool worth = link->closed || outbox_has_room(&link->outbox, body_bytes);
+    spin_unlock(&link->lock);
+    return worth;
+}
+
 /* In a thread that may block. */
 static void await_room(void *arg)
 {
     struct await_room *a = arg;
     struct net_link *link = a->link;
     int error = 0;
-    pthread_mutex_lock(&link->lock);
-    while (error == 0 && !link->closed && !outbox_has_room(&link->outbox, a->body_bytes))
-        error = pthread_cond_timedwait(&link->room, &link->lock, &a->until);
-    pthread_mutex_unlock(&link->lock);
+    pthread_mutex_lock(&link->room_lock);
+    atomic_fetch_add_explicit(&link->awaiting, 1, memory_order_relaxed); /* the spin lock makes it visible */
+    while (error == 0 && !is_worth_trying(link, a->body_bytes))
+        error = pthread_cond_timedwait(&link->room, &link->room_lock, &a->until);
+    atomic_fetch_sub_explicit(&link->awaiting, 1, memory_order_relaxed);
+    pthread_mutex_unlock(&link->room_lock);
 }
 
 int net_send(struct net_link *link, const struct outbox_message *m, uint32_t wait_ms)
@@ -409,10 +431,10 @@ static void tick(struct net_link *link, uint64_t now_ms)
     link->ticked_ms = now_ms;
     if (!idle)
         return;
-    pthread_mutex_lock(&link->lock);
+    spin_lock(&link->lock);
     if (outbox_is_empty(&link->outbox))
         outbox_put_raw(&link->outbox, (mesh_bytes){FRAME_TICK_BYTES, 4});
-    pthread_mutex_unlock(&link->lock);
+    spin_unlock(&link->lock);
     flush(link);
 }
 
@@ -471,6 +493,7 @@ static void start(struct worker *w, struct errand *e)
     }
     link->poll.data = net_link_hold(link);
     worker_watch(w);
+    worker_read_on(w);
     flush(link);
     if (!link->ended)
         feed(link, mesh_buf_bytes(&link->early));
