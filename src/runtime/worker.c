@@ -1,9 +1,10 @@
 /* The loop of a worker: see worker.h for the whole idea.
  *
- * Before it blocks, a worker polls for spin_us, at most one of a node at a time, yielding the core on every turn. Then
- * it says that it sleeps (sequentially consistent), looks once more, and blocks: on a futex, or in its libuv loop if
- * that has descriptors. Whoever brings work does it the other way round: first the work, then a look at `sleeping`; a
- * system call is made only if it is set. */
+ * Before it blocks, a worker polls for spin_us, yielding the core on every turn: one of a node at a time, and beside it
+ * those that read connections, since an answer that comes to a thread that sleeps takes twice as long. Then it says
+ * that it sleeps (sequentially consistent), looks once more, and blocks: on a futex, or in its libuv loop if that has
+ * descriptors. Whoever brings work does it the other way round: first the work, then a look at `sleeping`; a system
+ * call is made only if it is set. */
 #include <assert.h>
 #include <linux/futex.h>
 #include <sched.h>
@@ -169,10 +170,11 @@ void worker_queue(struct runtime *rt, struct worker *from, struct work work)
     struct worker *to = from != NULL ? from : choose(rt, work);
     if (to != from) {
         worker_queue_at(to, work);
-    } else {
-        runq_push(&to->queue, work);
-        wake_one(rt, from);
+        return;
     }
+    runq_push(&to->queue, work);
+    if (!from->polls || atomic_load_explicit(&from->queue.count, memory_order_relaxed) > 1)
+        wake_one(rt, from); /* else this worker runs it at once */
 }
 
 /* ---- Taking work ---- */
@@ -240,6 +242,7 @@ static void poll_once(struct worker *w)
     cycles_sync(&w->clock);
     worker_clock(w);
     w->turns = 0;
+    w->polls = true;
     if (atomic_load_explicit(&w->inbound, memory_order_relaxed) != NULL)
         worker_deliver(w);
     coroutine_arm_waits(w);
@@ -251,24 +254,30 @@ static void poll_once(struct worker *w)
     run_errands(w);
     if (w->descriptors > 0)
         uv_run(&w->loop, UV_RUN_NOWAIT);
+    w->polls = false;
 }
 
-/* Looks for work for a while without blocking; at most one worker of a node does. */
+/* Looks for work for a while without blocking. */
 static void spin_for_work(struct worker *w)
 {
     struct runtime *rt = w->runtime;
     uint32_t nobody = 0;
-    if (rt->options.spin_us == 0 ||
-        !atomic_compare_exchange_strong_explicit(&rt->polling, &nobody, w->index + 1, memory_order_seq_cst,
-                                                 memory_order_relaxed))
+    if (rt->options.spin_us == 0)
+        return;
+    bool alone = atomic_compare_exchange_strong_explicit(&rt->polling, &nobody, w->index + 1, memory_order_seq_cst,
+                                                         memory_order_relaxed);
+    if (!alone && w->streams == 0)
         return;
     uint64_t until = worker_clock(w) + (uint64_t)rt->options.spin_us * 1000;
+    w->polls = true;
     while (!something_to_do(w) && worker_clock(w) < until) {
         sched_yield();
         if (w->descriptors > 0)
             uv_run(&w->loop, UV_RUN_NOWAIT);
     }
-    atomic_store_explicit(&rt->polling, 0, memory_order_seq_cst);
+    w->polls = false;
+    if (alone)
+        atomic_store_explicit(&rt->polling, 0, memory_order_seq_cst);
 }
 
 static uint64_t next_event_ns(struct worker *w)

@@ -213,6 +213,8 @@ struct worker {
     uint32_t sweep_shard;
     uint64_t sweep_ns;    /* worker 0: when to move the passivation hand */
     uint32_t descriptors; /* see worker_watch: without any, the loop is not polled */
+    uint32_t streams;     /* see worker_read_on */
+    bool polls;           /* it looks for work, and will run what it finds next */
     struct errand *errands, **errands_tail;
     bool ready_to_fini;
 
@@ -293,6 +295,18 @@ static inline void worker_watch(struct worker *w)
 static inline void worker_unwatch(struct worker *w)
 {
     w->descriptors--;
+}
+
+/* Of those handles one is a connection on which others answer: before the worker sleeps it polls for them, also beside
+ * another one that polls. The same place. */
+static inline void worker_read_on(struct worker *w)
+{
+    w->streams++;
+}
+
+static inline void worker_read_no_more(struct worker *w)
+{
+    w->streams--;
 }
 
 /* Queues work, and sees to it that a worker runs it. from: the calling worker or NULL. */
