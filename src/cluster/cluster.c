@@ -86,6 +86,7 @@ static void run_capability(struct cluster *c, struct capability *cap)
     views_refresh(c, cap);
     plan_run(c, cap);
     claims_run(c, cap);
+    c->dirty |= plan_goes_on(cap);
     grants_notify(c, cap);
 }
 

@@ -3,10 +3,17 @@
  * Shards that no living node of the view holds are claimed at once. A shard that is only better placed here moves when
  * the view has been quiet for quiet_ms, so that ten nodes that join make one move of shards, not ten; but not later
  * than ten times that. A member that flaps is left to rest first (members.c). Until a shard is claimed its holder goes
- * on serving it, so waiting costs nothing. */
+ * on serving it, so waiting costs nothing.
+ *
+ * Such moves go a few at a time: what is under way serves nobody, and if a thousand shards leave together the calls to
+ * each wait for all of them. */
 #include "cluster/state.h"
 
-enum { QUIET_TIMES = 10 /* moves wait for quiet at most so many times quiet_ms */ };
+enum {
+    QUIET_TIMES = 10, /* moves wait for quiet at most so many times quiet_ms */
+    MOVES_AT_ONCE = 128,
+    MOVES_TO_GO_ON = 64, /* left under way when the next may follow */
+};
 
 static bool may_hold(const struct cluster *c, const struct capability *cap)
 {
@@ -28,6 +35,7 @@ static void collect_wanted(struct cluster *c, struct capability *cap, struct sha
     uint64_t move_ms = move_time(c, cap);
     bool waits = false;
     cap->move_ms = UINT64_MAX;
+    cap->moves_on = false;
     if (ring == NULL || cap->my_index == UINT32_MAX)
         return;
     views_rows(cap);
@@ -36,10 +44,12 @@ static void collect_wanted(struct cluster *c, struct capability *cap, struct sha
         if (ring_owner(ring, s) != cap->my_index || row->state != ROW_FREE)
             continue;
         bool settled = row->promise != NOBODY && linked(c, row->promise) && bit_get(cap->active, row->promise);
-        if (!settled || c->now_ms >= move_ms)
-            shards_push(set, s);
-        else
+        if (settled && c->now_ms < move_ms)
             waits = true;
+        else if (settled && cap->claiming + set->count >= MOVES_AT_ONCE)
+            cap->moves_on = true;
+        else
+            shards_push(set, s);
     }
     if (waits)
         cap->move_ms = move_ms;
@@ -58,8 +68,17 @@ static void give_away(struct cluster *c, struct capability *cap)
     }
 }
 
+bool plan_goes_on(const struct capability *cap)
+{
+    return cap->moves_on && cap->claiming <= MOVES_TO_GO_ON;
+}
+
 void plan_run(struct cluster *c, struct capability *cap)
 {
+    if (plan_goes_on(cap)) {
+        cap->moves_on = false;
+        cap->replan = true;
+    }
     if (!cap->replan && c->now_ms < cap->move_ms) {
         wake_by(c, cap->move_ms);
         return;

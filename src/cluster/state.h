@@ -155,6 +155,7 @@ struct capability {
     uint32_t held, claiming, releasing;
     bool replan;          /* something to claim, or to drop */
     uint64_t move_ms;     /* when waiting moves are due; UINT64_MAX: none */
+    bool moves_on;        /* moves wait for those that are under way */
     uint64_t owed[WORDS]; /* peers that were refused something */
     bool notify;          /* and may ask again */
     struct claim *claims;
@@ -302,6 +303,7 @@ void views_unring(struct capability *cap);
 
 /* plan.c */
 void plan_run(struct cluster *c, struct capability *cap);
+bool plan_goes_on(const struct capability *cap); /* shards have moved, and others waited for that */
 
 /* claims.c */
 void claims_open(struct cluster *c, struct capability *cap, struct shards *set); /* takes the content of set */

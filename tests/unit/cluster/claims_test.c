@@ -66,6 +66,36 @@ static void a_joining_node_waits_for_quiet(void **state)
     pair_fini(&p);
 }
 
+/* What leaves together waits for each other: so few do. */
+static void shards_move_a_few_at_a_time(void **state)
+{
+    enum { SHARDS = 1024, AT_ONCE = 128, ENOUGH = PAIR_KEPT };
+    (void)state;
+    struct pair p;
+    pair_init(&p, 2);
+    pair_link(&p, 0, 1);
+    assert_int_equal(pair_register_as(&p, 0, MESH_CAPPED, SHARDS), MESH_OK);
+    assert_int_equal(pair_register_as(&p, 1, MESH_CAPPED, SHARDS), MESH_OK);
+    p.node[0].slow = true;
+    p.node[0].count = 0;
+    pair_wait(&p, 1200);
+    assert_int_equal(pair_stats(&p, 1).claiming, AT_ONCE);
+    assert_int_equal(pair_stats(&p, 0).releasing, AT_ONCE);
+    assert_int_equal(pair_stats(&p, 0).held, SHARDS - AT_ONCE);
+
+    /* The next follow when half of them have moved. */
+    for (uint32_t i = 0; i < ENOUGH; i++) {
+        assert_int_equal(p.node[0].seen[i].kind, CLUSTER_RELEASE);
+        assert_int_equal(pair_stats(&p, 1).claiming, AT_ONCE - i);
+        cluster_released(p.node[0].cluster, mesh_str("game"), p.node[0].seen[i].shard);
+        pair_run(&p);
+    }
+    assert_int_equal(pair_stats(&p, 1).held, ENOUGH);
+    assert_int_equal(pair_stats(&p, 1).claiming, AT_ONCE);
+    assert_int_equal(pair_stats(&p, 0).releasing, AT_ONCE);
+    pair_fini(&p);
+}
+
 static void a_dead_node_is_replaced_at_once(void **state)
 {
     (void)state;
@@ -200,6 +230,7 @@ int main(void)
         cmocka_unit_test(one_node_holds_all),
         cmocka_unit_test(shards_move_when_it_is_quiet),
         cmocka_unit_test(a_joining_node_waits_for_quiet),
+        cmocka_unit_test(shards_move_a_few_at_a_time),
         cmocka_unit_test(a_dead_node_is_replaced_at_once),
         cmocka_unit_test(strangers_are_waited_for),
         cmocka_unit_test(nodes_that_disagree_are_left_out),
