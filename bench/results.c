@@ -33,17 +33,24 @@ static bool take_value(const char *line, double *value)
     return end != at + sizeof key - 1 && isfinite(*value);
 }
 
+/* What is of the same bench stands together. */
 static struct result *find_or_add(struct results *results, const struct result *like)
 {
+    size_t at = results->count;
     for (size_t i = 0; i < results->count; i++) {
         struct result *r = &results->list[i];
-        if (strcmp(r->bench, like->bench) == 0 && strcmp(r->who, like->who) == 0)
+        if (strcmp(r->bench, like->bench) != 0)
+            continue;
+        if (strcmp(r->who, like->who) == 0)
             return r;
+        at = i + 1;
     }
     if (results->count == MAX_RESULTS)
         return NULL;
-    results->list[results->count] = *like;
-    return &results->list[results->count++];
+    struct result *r = &results->list[at];
+    memmove(r + 1, r, (results->count++ - at) * sizeof *r);
+    *r = *like;
+    return r;
 }
 
 static bool add_line(struct results *results, const char *line, const char *who)

@@ -76,6 +76,29 @@ static void a_result_keeps_its_unit_and_its_bounds(void **state)
     assert_int_equal(results_find(&results, "a", "mesh")->runs, 1);
 }
 
+static void what_is_of_one_bench_stands_together(void **state)
+{
+    (void)state;
+    clear();
+    add("mesh", "{\"bench\":\"a\",\"who\":\"mesh\",\"value\":1,\"unit\":\"us\"}\n"
+                "{\"bench\":\"b\",\"who\":\"mesh\",\"value\":2,\"unit\":\"us\"}");
+    add("caf", "{\"bench\":\"a\",\"who\":\"caf\",\"value\":3,\"unit\":\"us\"}");
+    assert_int_equal(results.count, 3);
+    assert_string_equal(results.list[1].who, "caf");
+    assert_string_equal(results.list[2].bench, "b");
+    assert_int_equal((int)results.list[2].samples[0], 2);
+}
+
+static void suites_have_names_of_their_own(void **state)
+{
+    (void)state;
+    assert_string_equal(plan_suite_name(SUITE_LOCAL), "local");
+    assert_string_equal(plan_suite_name(SUITE_CLUSTER), "cluster");
+    assert_null(plan_suite_name(SUITE_COUNT));
+    assert_int_equal(plan_find("remote_call", 11)->suite, SUITE_CLUSTER);
+    assert_ptr_equal(plan_find("join_1m_failed", 14), plan_find("join_1m", 7));
+}
+
 static void targets_count_what_is_missed(void **state)
 {
     (void)state;
@@ -122,6 +145,11 @@ static void commands_name_the_benchmark(void **state)
     assert_null(c.argv[3]);
     assert_true(plan_command(job, WHO_MESH, "/there", true, &c));
     assert_string_equal(c.argv[1], "--quick");
+    job = plan_find("remote_sequential", 17);
+    assert_true(plan_command(job, WHO_TCP_POLLING, "/there", true, &c));
+    assert_string_equal(c.argv[0], "/there/tcp_floor");
+    assert_string_equal(c.argv[1], "tcp_polling");
+    assert_null(c.argv[2]);
     char far[5000];
     memset(far, 'x', sizeof far - 1);
     far[sizeof far - 1] = '\0';
@@ -183,6 +211,8 @@ int main(void)
         cmocka_unit_test(medians_are_of_all_runs),
         cmocka_unit_test(output_that_is_no_result_is_refused),
         cmocka_unit_test(a_result_keeps_its_unit_and_its_bounds),
+        cmocka_unit_test(what_is_of_one_bench_stands_together),
+        cmocka_unit_test(suites_have_names_of_their_own),
         cmocka_unit_test(targets_count_what_is_missed),
         cmocka_unit_test(every_target_belongs_to_a_job),
         cmocka_unit_test(commands_name_the_benchmark),
