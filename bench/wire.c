@@ -107,8 +107,9 @@ static int say(struct end *to, uint32_t size, const uint8_t *bytes)
     return rc;
 }
 
-static int wire_send(void *peer, mesh_bytes message, struct block *block, bool must)
+static int wire_send(void *peer, mesh_bytes message, struct block *block, uint64_t order, bool must)
 {
+    (void)order; /* nothing passes here */
     (void)must;
     (void)block;
     return say(((struct end *)peer)->other, (uint32_t)message.len, message.data);

@@ -122,10 +122,10 @@ struct net_trouble {
 int net_create(struct runtime *rt, const struct net_options *options, const struct net_ops *ops, void *context,
                struct net **out, struct net_trouble *trouble);
 
-/* Ends everything: new dials and sends are refused, attempts are given up (dial_failed), links are closed after what
- * the sockets take at once (down, NET_STOPPING). When it returns no op runs or will be called, and every descriptor is
- * closed; a look-up of a host that the system's resolver has begun is waited for. From a plain thread (else
- * MESH_ECONTEXT), once, before runtime_fini; threads that wait in net_send return. */
+/* Ends everything: new dials and sends are refused, attempts are given up (dial_failed), links are closed when
+ * what waits has been written, after 2 s at most (down, NET_STOPPING). When it returns no op runs or will be called,
+ * and every descriptor is closed; a look-up of a host that the system's resolver has begun is waited for. From a plain
+ * thread (else MESH_ECONTEXT), once, before runtime_fini; threads that wait in net_send return. */
 int net_stop(struct net *net);
 
 /* Frees a stopped net. Links that are still held live on, but for net_send, which is MESH_ESTOPPED. */

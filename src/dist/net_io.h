@@ -142,7 +142,8 @@ struct net_link {
     bool short_of_memory; /* since link_create */
     bool wrote;           /* since the last tick */
     uint64_t heard_ms;
-    uint64_t ticked_ms; /* when it was last seen to that something is written */
+    uint64_t leaving_ms; /* since when it ends as soon as all is written; 0: it does not */
+    uint64_t ticked_ms;  /* when it was last seen to that something is written */
     struct frame_reader reader;
     struct outbox_batch batch;
     mesh_buf early;    /* packets that came with the end of the handshake */

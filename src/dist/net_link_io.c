@@ -18,8 +18,9 @@
 #include "dist/net_io.h"
 
 enum {
-    READS_AT_ONCE = 4,        /* of NET_READ_BYTES, before others on the worker have a turn */
-    FLUSH_BYTES = 1024 * 1024 /* the same for writing */
+    READS_AT_ONCE = 4,         /* of NET_READ_BYTES, before others on the worker have a turn */
+    FLUSH_BYTES = 1024 * 1024, /* the same for writing */
+    LEAVE_MS = 2000
 };
 
 /* ---- life -------------------------------------------------------------------------------------------------------- */
@@ -217,7 +218,10 @@ static void flush(struct net_link *link)
     struct outbox_batch *batch = &link->batch;
     for (size_t written = 0; written < FLUSH_BYTES;) {
         if (batch->at == batch->count && !next_batch(link)) {
-            set_polled(link, UV_READABLE);
+            if (link->leaving_ms != 0)
+                link_end(link, link->end_why, REFUSAL_NONE);
+            else
+                set_polled(link, UV_READABLE);
             return;
         }
         ssize_t n = socket_write(link->fd, batch->stretches + batch->at, batch->count - batch->at);
@@ -252,13 +256,36 @@ static void flush_errand(struct worker *w, struct errand *e)
     net_link_release(link);
 }
 
+static bool waits(struct net_link *link)
+{
+    spin_lock(&link->lock);
+    bool any = link->batch.at < link->batch.count || !outbox_is_empty(&link->outbox);
+    spin_unlock(&link->lock);
+    return any;
+}
+
+/* The node stops, and has still something to say, such as a large answer: nothing is added, and the end follows when
+ * all is written, or after LEAVE_MS. */
+static void leave(struct net_link *link)
+{
+    spin_lock(&link->lock);
+    link->closed = true;
+    spin_unlock(&link->lock);
+    tell_of_room(link);
+    uv_update_time(&link->shard->worker->loop);
+    link->leaving_ms = uv_now(&link->shard->worker->loop);
+}
+
 static void end_errand(struct worker *w, struct errand *e)
 {
     struct net_link *link = link_of(e, offsetof(struct net_link, end));
     (void)w;
     if (!link->ended && link->end_why != NET_REPLACED)
         flush(link);
-    link_end(link, link->end_why, REFUSAL_NONE);
+    if (!link->ended && link->end_why == NET_STOPPING && waits(link))
+        leave(link);
+    else
+        link_end(link, link->end_why, REFUSAL_NONE);
     net_link_release(link);
 }
 
@@ -457,6 +484,8 @@ static void on_tick(uv_timer_t *timer)
         next = link->shard_next;
         if (is_silent(link, now_ms))
             link_end(link, NET_SILENT, REFUSAL_NONE);
+        else if (link->leaving_ms != 0 && now_ms - link->leaving_ms >= LEAVE_MS)
+            link_end(link, link->end_why, REFUSAL_NONE);
         else if (!link->ended)
             tick(link, now_ms);
     }

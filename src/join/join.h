@@ -116,8 +116,9 @@ void join_stats(struct join *j, mesh_cluster_stats *stats);
 extern const struct net_ops join_net_ops;
 extern const struct transport_ops join_transport_ops;
 
-/* Whose order is kept, beside the processes, which are senders by their numbers. */
+/* Whose order is kept, beside the processes, which are senders by their numbers, and the orders of requests. */
 enum { SENDER_MEMBERSHIP, SENDER_SERVICES };
+#define SENDER_REQUESTS (UINT64_C(1) << 63)
 
 /* A message to a process of a peer. MESH_ENOPROCESS: the link is down; MESH_ENOMEM, MESH_ETOOBIG; MESH_EBUSY after
  * wait_ms, unless must. Any thread. */

@@ -186,13 +186,13 @@ void link_want(struct join *j, mesh_bytes peer)
     (void)net_dial(j->net, name); /* refused only while the node stops */
 }
 
-static int transport_send(void *peer, mesh_bytes message, struct block *block, bool must)
+static int transport_send(void *peer, mesh_bytes message, struct block *block, uint64_t order, bool must)
 {
     const struct peer *p = peer;
     const struct outbox_message m = {.control = mesh_buf_bytes(&p->join->to_mesh),
                                      .message = message,
                                      .block = block,
-                                     .sender = SENDER_MEMBERSHIP,
+                                     .sender = order != 0 ? SENDER_REQUESTS | order : SENDER_MEMBERSHIP,
                                      .must = must};
     return known(net_send(p->link, &m, 0));
 }

@@ -202,7 +202,7 @@ void action_perform(struct membership *m, const struct cluster_action *a, struct
 {
     switch (a->kind) {
     case CLUSTER_SEND:
-        if (link != NULL && m->transport.ops->send(link->peer, a->message, a->block, true) != MESH_OK)
+        if (link != NULL && m->transport.ops->send(link->peer, a->message, a->block, 0, true) != MESH_OK)
             m->transport.ops->close(link->peer);
         break;
     case CLUSTER_HOLD:

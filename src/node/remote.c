@@ -29,24 +29,30 @@ static void copy_chain(const struct membership *m, const struct link_of_chain *f
         to[i] = (struct link_of_chain){from[i].pid, from[i].call ^ m->self_hash};
 }
 
-static int send_cast(struct membership *m, const struct lane_pass *pass, const struct letter *letter)
+/* Messages to one process keep their order, whoever they are from. */
+static uint64_t order_of(uint32_t hash)
 {
-    return m->transport.ops->send(pass->link->peer, letter->bytes, letter->block, false);
+    return UINT64_C(1) << 32 | hash;
+}
+
+static int send_cast(struct membership *m, const struct lane_pass *pass, uint32_t hash, const struct letter *letter)
+{
+    return m->transport.ops->send(pass->link->peer, letter->bytes, letter->block, order_of(hash), false);
 }
 
 /* MESH_OK: it is not the caller's any more. MESH_EMOVED: the link is down; else it has not gone. */
 static int send_call(struct membership *m, struct request *q, const struct lane_pass *pass, const struct letter *letter)
 {
     uint64_t due_ns = UINT64_MAX;
+    const uint32_t hash = q->hash; /* q may end at any moment, once it is kept */
     if (!lane_keep(pass, q, &due_ns))
         return MESH_EMOVED;
-    /* From here on it may end at any moment. */
     if (due_ns != UINT64_MAX) {
         pthread_mutex_lock(&m->lock);
         membership_arm(m, due_ns);
         pthread_mutex_unlock(&m->lock);
     }
-    int rc = m->transport.ops->send(pass->link->peer, letter->bytes, letter->block, false);
+    int rc = m->transport.ops->send(pass->link->peer, letter->bytes, letter->block, order_of(hash), false);
     if (rc == MESH_OK || lane_take(pass->lane, pass->number) == NULL) /* somebody else has ended it meanwhile */
         return MESH_OK;
     return rc;
@@ -104,7 +110,7 @@ int remote_begin(struct membership *m, struct worker *w, const struct route *r, 
         link_drop(pass.link);
         return rc;
     }
-    rc = pass.call ? begin_call(m, r, hash, &pass, &letter) : send_cast(m, &pass, &letter);
+    rc = pass.call ? begin_call(m, r, hash, &pass, &letter) : send_cast(m, &pass, hash, &letter);
     if (rc == MESH_OK && !pass.call)
         message_unref(m->runtime, w, r->message);
     link_drop(pass.link);
@@ -146,7 +152,7 @@ int remote_forward(struct membership *m, struct request *q, const struct lane_pa
         link_drop(pass->link);
         return rc;
     }
-    rc = pass->call ? send_call(m, q, pass, &letter) : send_cast(m, pass, &letter);
+    rc = pass->call ? send_call(m, q, pass, &letter) : send_cast(m, pass, q->hash, &letter);
     if (rc == MESH_OK && !pass->call) {
         if (q->message != NULL)
             message_unref(m->runtime, NULL, q->message);
@@ -175,7 +181,9 @@ static void send_answer(struct membership *m, struct node_link *to, struct envel
             return;
         }
     }
-    if (m->transport.ops->send(to->peer, letter.bytes, letter.block, true) != MESH_OK)
+    /* An answer that is large delays no other. */
+    const uint64_t order = e->op == ENVELOPE_REPLY ? UINT64_C(2) << 32 | (uint32_t)e->number : 0;
+    if (m->transport.ops->send(to->peer, letter.bytes, letter.block, order, true) != MESH_OK)
         m->transport.ops->close(to->peer);
     letter_fini(&letter);
 }

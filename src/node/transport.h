@@ -26,12 +26,13 @@ struct node_link;
 
 /* Called on any thread, also several at once, in the runtime as well as outside of it. None may block but stop. */
 struct transport_ops {
-    /* Sends a term without its version byte to the name `mesh` at the peer, behind what was sent to it before. block:
-     * what message is in, to be held by whoever keeps it longer than the call; NULL: then it has to be copied, and is
-     * short (LETTER_FEW_BYTES). must: however much waits, this is taken; what is sent so is bounded by the node.
+    /* Sends a term without its version byte to the name `mesh` at the peer, behind what was sent to it before in the
+     * same order; one that is large may be passed by those of other orders. 0 is the cluster's. block: what message is
+     * in, to be held by whoever keeps it longer than the call; NULL: then it has to be copied, and is short
+     * (LETTER_FEW_BYTES). must: however much waits, this is taken; what is sent so is bounded by the node.
      * MESH_EBUSY: as much waits as may (never with must); MESH_ETOOBIG; MESH_ENOMEM; MESH_ENOPROCESS: the link is down,
      * which node_link_down tells or has told. */
-    int (*send)(void *peer, mesh_bytes message, struct block *block, bool must);
+    int (*send)(void *peer, mesh_bytes message, struct block *block, uint64_t order, bool must);
     /* Ends the link, after what was sent before if that goes out soon; node_link_down follows. More than once is
      * allowed. */
     void (*close)(void *peer);

@@ -66,6 +66,76 @@ static void two_nodes_share(void **state)
     agent_stop(nodes[0]);
 }
 
+/* Of a large call: whether its handler has begun, and whether it has ended. */
+struct large {
+    struct gate arrived, ended;
+    int error;
+};
+
+static int act_arrive(struct scene *s)
+{
+    gate_add(&((struct large *)s->arg)->arrived);
+    return act_ok(s);
+}
+
+static void large_ended(void *context, int error, const mesh_result *result)
+{
+    struct large *l = context;
+    (void)result;
+    l->error = error;
+    gate_add(&l->ended);
+}
+
+/* An id whose process is on that node. */
+static void id_on(mesh_node *asked, const char *node, const char *prefix, char id[16])
+{
+    char owner[MESH_NAME_SIZE] = "";
+    for (int i = 0; strcmp(owner, node) != 0; i++) {
+        snprintf(id, 16, "%s%d", prefix, i);
+        assert_int_equal(mesh_owner_node(asked, mesh_shard_for(mesh_str(id)), "test", owner, sizeof owner), MESH_OK);
+    }
+}
+
+static void small_calls_pass_a_large_one(void **state)
+{
+    enum { LARGE = 48 << 20 };
+    static struct large large = {.arrived = GATE_INIT, .ended = GATE_INIT};
+    mesh_node *nodes[2];
+    mesh_buf act, message;
+    mesh_bytes binary;
+    char id[16];
+    (void)state;
+    nodes_begin();
+    script_reset();
+    nodes[0] = nodes_start("a@127.0.0.1", NULL, NULL);
+    nodes[1] = nodes_start("b@127.0.0.1", NULL, NULL);
+    nodes_connect(nodes[0], nodes[1]);
+    nodes_give(nodes, 2);
+    char *bytes = calloc(1, LARGE);
+    assert_non_null(bytes);
+    act_message(&act, act_arrive, &large);
+    assert_int_equal(mesh_match(mesh_buf_term(&act), "~b", &binary), MESH_OK);
+    memcpy(bytes, binary.data, binary.len);
+    mesh_buf_init(&message);
+    binary = (mesh_bytes){bytes, LARGE};
+    assert_int_equal(mesh_build(&message, "~b", binary), MESH_OK);
+    id_on(nodes[0], "b@127.0.0.1", "large", id);
+    const mesh_request request = act_request(id, &message);
+    assert_int_equal(mesh_call_async(nodes[0], &request, large_ended, &large), MESH_OK);
+    id_on(nodes[0], "b@127.0.0.1", "small", id);
+    int passed = 0;
+    for (; gate_count(&large.arrived) == 0; passed++)
+        assert_int_equal(act_call(nodes[0], id, act_ok, NULL, NULL), MESH_OK);
+    assert_true(passed > 1); /* the last one may have come behind it */
+    gate_await(&large.ended, 1);
+    assert_int_equal(large.error, MESH_OK);
+    mesh_buf_fini(&act);
+    mesh_buf_fini(&message);
+    free(bytes);
+    agent_stop(nodes[0]);
+    agent_stop(nodes[1]);
+}
+
 static void large_messages_cross(void **state)
 {
     enum { LARGE = 3 << 20 };
@@ -218,6 +288,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(two_nodes_share),
         cmocka_unit_test(large_messages_cross),
+        cmocka_unit_test(small_calls_pass_a_large_one),
         cmocka_unit_test(refusals_leave_the_node_as_it_was),
         cmocka_unit_test(functions_of_other_nodes),
         cmocka_unit_test(discovery_connects_and_connects_again),

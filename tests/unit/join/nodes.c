@@ -41,7 +41,7 @@ static void quiet(void *context, const mesh_log_event *event)
 mesh_node *nodes_start(const char *name, const mesh_cluster_options *options, int *rc)
 {
     const mesh_node_options n = {
-        .size = sizeof n, .name = name, .workers = 2, .log = quiet, .no_spin = true, .max_message = 4 << 20};
+        .size = sizeof n, .name = name, .workers = 2, .log = quiet, .no_spin = true, .max_message = 64 << 20};
     const mesh_module module = agent_module(true);
     mesh_cluster_options o = {.size = sizeof o};
     mesh_reason reason;

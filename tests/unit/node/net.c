@@ -110,8 +110,9 @@ static struct block *keep(mesh_bytes message, struct block *block)
     return copy;
 }
 
-static int net_send(void *peer, mesh_bytes message, struct block *block, bool must)
+static int net_send(void *peer, mesh_bytes message, struct block *block, uint64_t order, bool must)
 {
+    (void)order; /* nothing passes here */
     struct end *e = peer;
     struct block *kept = keep(message, block);
     struct net *net = e->at->net;
