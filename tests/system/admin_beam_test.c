@@ -28,6 +28,8 @@ static void beam_programs_call_them(void **state)
     nodes_give(&a, 1);
     beam_start(&beam, "-name", "beam@127.0.0.1", COOKIE, port);
 
+    expect(&beam, "net_adm:ping('a@127.0.0.1')", "pong");
+    assert_int_equal(mesh_wait_for(a, 2, PATIENCE_MS), MESH_OK);
     expect(&beam,
            "#{name := N, links := L} = " CALL("rpc", "info",
                                               "[]") ", {N =:= <<\"a@127.0.0.1\">>, [K || #{kind := K} <- L]}",
