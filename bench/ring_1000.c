@@ -5,7 +5,7 @@
 #include "bench.h"
 #include "placement/ring.h"
 
-enum { NODES = 1000, SHARDS = 4096, RUNS = 21, NAME_SIZE = 32 };
+enum { NODES = 1000, SHARDS = 4096, RUNS = 21, NAME_SIZE = 32, STEP = 47 };
 
 static struct ring *build(char (*names)[NAME_SIZE])
 {
@@ -31,9 +31,9 @@ void bench_ring_1000(const struct bench_options *options)
     for (uint32_t i = 0; i < NODES; i++)
         snprintf(names[i], NAME_SIZE, "node%u@10.0.%u.%u", i, i / 250, i % 250 + 1);
     struct ring *ring = build(names);
-    for (uint32_t run = 0; run < RUNS; run++) {
+    for (size_t run = 0; run < RUNS; run++) {
         uint32_t moved = 0;
-        snprintf(names[run * 47], NAME_SIZE, "other%u@10.0.9.1", run); /* one goes, another one comes */
+        snprintf(names[run * STEP], NAME_SIZE, "other%zu@10.0.9.1", run); /* one goes, another one comes */
         uint64_t from_ns = bench_now_ns();
         struct ring *next = build(names);
         took_ns[run] = bench_now_ns() - from_ns;

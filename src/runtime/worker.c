@@ -167,12 +167,11 @@ void worker_queue_at(struct worker *to, struct work work)
 
 void worker_queue(struct runtime *rt, struct worker *from, struct work work)
 {
-    struct worker *to = from != NULL ? from : choose(rt, work);
-    if (to != from) {
-        worker_queue_at(to, work);
+    if (from == NULL) {
+        worker_queue_at(choose(rt, work), work);
         return;
     }
-    runq_push(&to->queue, work);
+    runq_push(&from->queue, work);
     if (!from->polls || atomic_load_explicit(&from->queue.count, memory_order_relaxed) > 1)
         wake_one(rt, from); /* else this worker runs it at once */
 }
