@@ -67,6 +67,11 @@ typedef struct mesh_module {
     /* Takes a snapshot back: called instead of init when there is one. Anything but MESH_OK refuses like init. */
     int (*restore)(mesh_process *self, void *state, mesh_term snapshot);
 
+    /* Another node had a process of this id too, while the nodes were cut from each other (docs/wire.md, rule 6): this
+     * is its snapshot, which came after this process had started. Takes over what ought not to be lost; the snapshot is
+     * dropped afterwards. A crash as in handlers. NULL: it is dropped, logged and counted. */
+    int (*conflict)(mesh_process *self, void *state, mesh_term snapshot);
+
     uint32_t idle_timeout_ms; /* passivates after so long without a message; 0: the node's; MESH_NEVER: never */
     uint32_t max_mailbox;     /* 0: the node's */
 } mesh_module;

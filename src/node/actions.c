@@ -162,12 +162,27 @@ static void adopt(struct membership *m, const struct cluster_action *a)
         log_snapshot(m, "a snapshot that came from another node was not stored", a, rc);
 }
 
+/* Gives a late snapshot to the process that goes on, if its module wants to know. */
+static bool tell_conflict(struct membership *m, const struct cluster_action *a)
+{
+    struct names names;
+    mesh_store_key key;
+    struct served s = {
+        .id = a->key.id, .payload = {.data = a->snapshot.data, .len = a->snapshot.len}, .conflict = true};
+    if (!store_key(&a->key, &names, &key) || s.payload.data == NULL ||
+        runtime_class_here(m->runtime, key.module, key.capability, &s.class) != MESH_OK ||
+        s.class->module->ops.conflict == NULL || mesh_term_check(s.payload.data, s.payload.len, NULL, NULL) != MESH_OK)
+        return false;
+    return call_serve(m->runtime, NULL, &s) == MESH_OK;
+}
+
 static void conflict(struct membership *m, const struct cluster_action *a)
 {
     pthread_mutex_lock(&m->lock);
     m->stats.conflicts++;
     pthread_mutex_unlock(&m->lock);
-    log_snapshot(m, "a snapshot came too late and was dropped", a, MESH_EMOVED);
+    if (!tell_conflict(m, a))
+        log_snapshot(m, "a snapshot came too late and was dropped", a, MESH_EMOVED);
 }
 
 /* ---- the log ---- */

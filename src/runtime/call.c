@@ -860,6 +860,7 @@ static int set_served(struct message *m, const struct served *s)
 {
     m->class_index = s->class->index;
     m->deadline_ns = s->deadline_ns;
+    m->conflict = s->conflict;
     int rc = s->payload.data != NULL ? payload_set(&m->body, m->inline_body, s->payload) : MESH_OK;
     if (rc != MESH_OK || s->chain_count == 0)
         return rc;

@@ -39,8 +39,8 @@ static bool same_module(const mesh_module *a, const mesh_module *b)
 {
     return a->state_size == b->state_size && a->init == b->init && a->handle_call == b->handle_call &&
            a->handle_cast == b->handle_cast && a->handle_info == b->handle_info && a->terminate == b->terminate &&
-           a->snapshot == b->snapshot && a->restore == b->restore && a->idle_timeout_ms == b->idle_timeout_ms &&
-           a->max_mailbox == b->max_mailbox;
+           a->snapshot == b->snapshot && a->restore == b->restore && a->conflict == b->conflict &&
+           a->idle_timeout_ms == b->idle_timeout_ms && a->max_mailbox == b->max_mailbox;
 }
 
 static void add_module(struct runtime *rt, const mesh_module *module)

@@ -104,6 +104,7 @@ struct message {
 
     /* All false at first: together, so that one store does it. */
     bool by_link;    /* MESSAGE_EXIT: from a link, void when that is gone */
+    bool conflict;   /* MESSAGE_CAST: a snapshot, for the module's conflict */
     bool by_pid;     /* sent to a pid: dies with the process, while one sent to an id finds the next */
     bool local;      /* both sides run on one worker: refs need no atomic read-modify-write */
     bool handed;     /* WAITER_COROUTINE: the process runs next, without a queue; home worker only */

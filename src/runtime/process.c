@@ -195,7 +195,7 @@ __attribute__((noinline)) static void refuse_or_pass_on(struct runtime *rt, stru
                                                         struct message *m, const struct ending *e, mesh_bytes id)
 {
     int error = e->error;
-    if (id.data != NULL && (m->kind == MESSAGE_CALL || m->kind == MESSAGE_CAST) && !m->by_pid) {
+    if (id.data != NULL && (m->kind == MESSAGE_CALL || m->kind == MESSAGE_CAST) && !m->by_pid && !m->conflict) {
         const struct route r = {.class = (struct class *)class, .id = id, .message = m};
         error = rt->elsewhere.take(rt->elsewhere.context, w, &r);
         if (error == MESH_OK)
@@ -453,6 +453,8 @@ static int run_handler(struct worker *w, struct coroutine *c, struct actor *a, s
             rc = ops->handle_call(&c->self, state, from, term);
         else
             call_drop(from);
+    } else if (__builtin_expect(m->conflict, 0)) {
+        rc = ops->conflict(&c->self, state, term);
     } else if (m->kind == MESSAGE_CAST) {
         stats_count(stats, COUNT_CASTS);
         rc = ops->handle_cast != NULL ? ops->handle_cast(&c->self, state, term) : MESH_OK;

@@ -277,6 +277,7 @@ struct served {
     const struct link_of_chain *chain;
     uint32_t chain_count; /* at most MESSAGE_CHAIN_MAX */
     peer_done_fn done;    /* NULL: a cast */
+    bool conflict;        /* a cast: the payload is a snapshot, for the module's conflict */
     void *context;
     uint64_t tags[2];
 };

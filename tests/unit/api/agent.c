@@ -86,6 +86,7 @@ void script_reset(void)
     script.reason[0] = '\0';
     script.init_arg = 0;
     script.on_init = script.on_terminate = NULL;
+    script.merges = false;
     pthread_mutex_unlock(&script.lock);
 }
 
@@ -179,6 +180,15 @@ static int snapshot(mesh_process *self, const void *state, mesh_buf *out)
     return mesh_build(out, "%{n: ~i}", agent->n);
 }
 
+static int conflict(mesh_process *self, void *state, mesh_term saved)
+{
+    int64_t n;
+    (void)self;
+    if (mesh_match(saved, "%{n: ~i}", &n) == MESH_OK && script.merges)
+        ((struct agent *)state)->n += n;
+    return MESH_OK;
+}
+
 static int restore(mesh_process *self, void *state, mesh_term saved)
 {
     struct agent *agent = state;
@@ -199,6 +209,7 @@ mesh_module agent_module(bool with_snapshot)
                      .terminate = terminate};
     if (with_snapshot) {
         m.snapshot = snapshot;
+        m.conflict = conflict;
         m.restore = restore;
     }
     return m;

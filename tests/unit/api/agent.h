@@ -70,6 +70,7 @@ struct script {
     mesh_term info[INFOS_MAX];
     int64_t init_arg; /* the last, when it was an integer */
 
+    bool merges;    /* set by a test: agents that keep snapshots add those of others */
     act_fn on_init; /* set by a test: run by init, with init_arg as the term */
     act_fn on_terminate;
 };

@@ -1,7 +1,6 @@
 /* Nodes of one program that are a cluster, over a transport in memory. */
 #include "unit/node/net.h"
 
-#include <sched.h>
 #include <stdio.h>
 
 enum { SHARDS = 64, IDS = 40 };
@@ -687,6 +686,38 @@ static void test_a_cut_that_heals(void **state)
     net_destroy(net);
 }
 
+/* Both sides of a cut have counted; where the module wants to know, nothing of that is lost. */
+static void test_what_was_cut_off_is_merged(void **state)
+{
+    (void)state;
+    struct net *net = net_create();
+    mesh_node *nodes[2];
+    two(net, nodes);
+    script.merges = true;
+    await_split(nodes);
+    net_cut(net, nodes[0], nodes[1]);
+    net_await_held(nodes[0], SHARDS);
+    net_await_held(nodes[1], SHARDS);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(add(nodes[0], "x"), i + 1);
+        assert_int_equal(add(nodes[1], "x"), i + 1);
+    }
+    net_link(net, nodes[0], nodes[1]);
+    await_split(nodes);
+    const uint64_t until_ms = now_ms() + PATIENCE_MS;
+    int64_t n = 0;
+    static int none = 0;
+    while (n != 6 && now_ms() < until_ms) /* nobody is told when it has come */
+        n = act_number(nodes[0], "x", act_add, &none);
+    assert_int_equal(n, 6);
+    assert_int_equal(add(nodes[0], "x"), 7);
+    assert_int_equal(add(nodes[1], "x"), 8);
+    stop(nodes[1]);
+    stop(nodes[0]);
+    net_destroy(net);
+    script_reset();
+}
+
 /* ---- Chains and order ---- */
 
 struct chain {
@@ -873,6 +904,7 @@ int main(void)
         cmocka_unit_test(test_debtors_move_later),
         cmocka_unit_test(test_unregister_moves_all),
         cmocka_unit_test(test_a_cut_that_heals),
+        cmocka_unit_test(test_what_was_cut_off_is_merged),
         cmocka_unit_test(test_a_cycle_across_nodes),
         cmocka_unit_test(test_casts_keep_their_order),
         cmocka_unit_test(test_stop_with_calls_in_flight),
