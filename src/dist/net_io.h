@@ -25,6 +25,7 @@ struct net_shard {
     struct worker *worker;
     struct net_link *links;
     uv_timer_t tick;
+    uint64_t looked_ms; /* when it was looked last who is silent */
     struct errand open, close;
     uint8_t *buffer; /* NET_READ_BYTES: what is read stands here while it is handled */
 };

@@ -475,11 +475,31 @@ static bool is_silent(struct net_link *link, uint64_t now_ms)
     return !link->ended;
 }
 
+static uint32_t interval_ms(const struct net_shard *shard)
+{
+    return shard->net->options.probe_ms / 4; /* the shorter of the two times */
+}
+
+/* A look that comes late: this process did not run, and perhaps the whole machine did not, so that nobody on it could
+ * say anything. That time is no silence of the peers. */
+static void excuse(struct net_shard *shard, uint64_t now_ms)
+{
+    const uint64_t late_ms = now_ms - shard->looked_ms;
+    shard->looked_ms = now_ms;
+    if (late_ms < 2 * (uint64_t)interval_ms(shard))
+        return;
+    for (struct net_link *link = shard->links; link != NULL; link = link->shard_next) {
+        const uint64_t heard_ms = link->heard_ms + late_ms - interval_ms(shard);
+        link->heard_ms = heard_ms < now_ms ? heard_ms : now_ms;
+    }
+}
+
 static void on_tick(uv_timer_t *timer)
 {
     struct net_shard *shard = timer->data;
     struct net_link *next;
     const uint64_t now_ms = uv_now(&shard->worker->loop);
+    excuse(shard, now_ms);
     for (struct net_link *link = shard->links; link != NULL; link = next) {
         next = link->shard_next;
         if (is_silent(link, now_ms))
@@ -496,12 +516,13 @@ static void on_tick(uv_timer_t *timer)
 static void enter_shard(struct net_link *link)
 {
     struct net_shard *shard = link->shard;
-    const uint32_t interval_ms = shard->net->options.probe_ms / 4; /* the shorter of the two times */
     link->shard_next = shard->links;
-    if (shard->links != NULL)
+    if (shard->links != NULL) {
         shard->links->shard_prev = link;
-    else
-        uv_timer_start(&shard->tick, on_tick, interval_ms, interval_ms);
+    } else {
+        shard->looked_ms = uv_now(&shard->worker->loop);
+        uv_timer_start(&shard->tick, on_tick, interval_ms(shard), interval_ms(shard));
+    }
     shard->links = link;
 }
 

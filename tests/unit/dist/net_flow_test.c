@@ -2,6 +2,7 @@
  * rubbish or do not read, silent strangers, and no descriptors. */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <sched.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -257,6 +258,56 @@ static void who_is_silent_for_ticktime_is_down(void **state)
     stop_both();
 }
 
+/* A number to the name x, as party_send sends it. */
+static void send_number(struct link *raw, int64_t number)
+{
+    mesh_buf from, to, message;
+    const mesh_pid pid = {.node = "raw@127.0.0.1", .number = 1, .creation = 7};
+    mesh_buf_init(&from);
+    mesh_buf_init(&to);
+    mesh_buf_init(&message);
+    assert_int_equal(mesh_put_pid(&from, &pid), MESH_OK);
+    assert_int_equal(mesh_build(&to, ":x"), MESH_OK);
+    assert_int_equal(mesh_build(&message, "{0, ~i}", number), MESH_OK);
+    link_send(raw, &(struct control){.kind = CONTROL_SEND_NAME,
+                                     .from = mesh_buf_term(&from),
+                                     .to = mesh_buf_term(&to),
+                                     .message = mesh_buf_term(&message)});
+    mesh_buf_fini(&from);
+    mesh_buf_fini(&to);
+    mesh_buf_fini(&message);
+}
+
+/* A node that stands still has nobody's word meanwhile, perhaps because all of its machine does: a peer has the time of
+ * silence anew. */
+static void who_stands_still_does_not_blame_the_others(void **state)
+{
+    enum { STILL_MS = 1500 };
+    (void)state;
+    static struct link raw;
+    const struct net_options alone = {.no_epmd = true, .listen = "127.0.0.1", .ticktime_ms = 1000};
+    party_start(&a, "a@127.0.0.1", &alone);
+    struct net_link *link = log_in(&raw, &a);
+    pthread_mutex_lock(&a.lock);
+    a.holds = true; /* the link's worker, in the message */
+    pthread_mutex_unlock(&a.lock);
+    send_number(&raw, 1);
+    party_await_messages(&a, 1);
+    const uint64_t still_until_ms = party_now_ms() + STILL_MS;
+    while (party_now_ms() < still_until_ms)
+        sched_yield();
+    pthread_mutex_lock(&a.lock);
+    a.holds = false;
+    pthread_cond_broadcast(&a.changed);
+    pthread_mutex_unlock(&a.lock);
+    party_await(&a, &a.downs, 1); /* it is silent indeed */
+    assert_true(party_now_ms() - still_until_ms >= 500);
+    assert_int_equal(party_reason(&a).why, NET_SILENT);
+    net_link_release(link);
+    link_close(&raw);
+    party_stop(&a);
+}
+
 /* A peer that has lost its connection without our notice, and connects anew. */
 static void a_second_connection_replaces_the_first(void **state)
 {
@@ -485,6 +536,7 @@ int main(void)
         cmocka_unit_test(small_messages_pass_a_large_one),
         cmocka_unit_test(a_peer_that_does_not_read_fills_its_queue_only),
         cmocka_unit_test(who_is_silent_for_ticktime_is_down),
+        cmocka_unit_test(who_stands_still_does_not_blame_the_others),
         cmocka_unit_test(a_second_connection_replaces_the_first),
         cmocka_unit_test(rubbish_ends_its_link_only),
         cmocka_unit_test(what_is_expected_is_told_as_it_is),
