@@ -613,6 +613,15 @@ void claims_met(struct cluster *c)
     c->dirty = true;
 }
 
+/* In that time this node has read no answer, and perhaps the peers, on the same machine, could give none. */
+void claims_excuse(struct cluster *c, uint64_t gap_ms)
+{
+    for (uint32_t i = 0; i < c->capability_count; i++)
+        for (struct claim *claim = c->capabilities[i]->claims; claim != NULL; claim = claim->next)
+            for (uint32_t j = 0; j < claim->count; j++)
+                claim->asks[j].waited_ms += gap_ms;
+}
+
 bool claims_stuck(const struct capability *cap, uint32_t shard)
 {
     for (const struct claim *claim = cap->claims; claim != NULL; claim = claim->next)

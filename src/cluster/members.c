@@ -10,8 +10,9 @@
  * each time; shards that have a living holder do not move because of it meanwhile. It hears of its own falls from its
  * peers, since it may have been restarted.
  *
- * A node that did not run for suspect_ms asks all its links; their answers stand behind everything they sent before,
- * such as claims on its shards, so that it has read all that before it serves again. */
+ * A node that did not run for suspect_ms does not count that time as anybody's silence, and asks all its links; their
+ * answers stand behind everything they sent before, such as claims on its shards, so that it has read all that before
+ * it serves again. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -501,6 +502,9 @@ void members_suspect(struct cluster *c, uint64_t gap_ms)
         if (m->probed)
             send_probe(c, slot, 1, c->nonce);
     }
+    for (uint32_t i = 0; i < c->stranger_count; i++)
+        c->strangers[i].since_ms += gap_ms;
+    claims_excuse(c, gap_ms);
     c->dirty = true;
     if (c->probes > 0 || c->config.discovery)
         action_note(c, CLUSTER_NOTE_SUSPECT, 0, NULL, gap_ms, "");

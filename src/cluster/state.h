@@ -315,6 +315,7 @@ void claims_link_up(struct cluster *c, uint16_t slot);
 void claims_met(struct cluster *c);
 void claims_link_down(struct cluster *c, uint16_t slot);
 bool claims_stuck(const struct capability *cap, uint32_t shard);
+void claims_excuse(struct cluster *c, uint64_t gap_ms); /* this node has not run for so long */
 void claims_progress(struct cluster *c, struct capability *cap, uint16_t slot);
 void claims_fini(struct capability *cap);
 

@@ -130,6 +130,23 @@ static void a_late_snapshot_is_a_conflict(void **state)
     pair_fini(&p);
 }
 
+/* The time in which the claimer itself stood still is none in which the other was silent: its answer may have come. */
+static void nothing_is_forced_by_a_node_that_stood_still(void **state)
+{
+    (void)state;
+    struct pair p;
+    moving(&p);
+    pair_wait(&p, 500);
+    p.now_ms += 5000; /* neither runs */
+    pair_run(&p);
+    assert_non_null(pair_told(&p, 1, CLUSTER_NOTE_SUSPECT));
+    pair_wait(&p, 1000);
+    assert_int_equal(pair_stats(&p, 1).claims_forced, 0);
+    pair_wait(&p, 1000);
+    assert_true(pair_stats(&p, 1).claims_forced > 0);
+    pair_fini(&p);
+}
+
 static void a_drained_node_says_so(void **state)
 {
     (void)state;
@@ -170,9 +187,13 @@ static void what_nobody_has_is_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(snapshots_come_before_the_hold), cmocka_unit_test(busy_ones_are_followed_until_they_end),
-        cmocka_unit_test(a_broken_link_loses_nothing),    cmocka_unit_test(a_late_snapshot_is_a_conflict),
-        cmocka_unit_test(a_drained_node_says_so),         cmocka_unit_test(what_nobody_has_is_refused),
+        cmocka_unit_test(snapshots_come_before_the_hold),
+        cmocka_unit_test(busy_ones_are_followed_until_they_end),
+        cmocka_unit_test(a_broken_link_loses_nothing),
+        cmocka_unit_test(a_late_snapshot_is_a_conflict),
+        cmocka_unit_test(nothing_is_forced_by_a_node_that_stood_still),
+        cmocka_unit_test(a_drained_node_says_so),
+        cmocka_unit_test(what_nobody_has_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
