@@ -167,6 +167,9 @@ static void link_end(struct net_link *link, enum net_why why, enum refusal refus
     leave_shard(link);
     if (link->poll.data != NULL)
         uv_close((uv_handle_t *)&link->poll, on_poll_closed);
+    if (why ==
+        NET_SILENT) /* it may hear us all the same, but what it gets late or cannot acknowledge holds an end up */
+        socket_abort(link->fd);
     close(link->fd);
     frame_reader_fini(&link->reader);
     net_count(&net->downs, 1);

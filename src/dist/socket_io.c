@@ -140,6 +140,12 @@ void socket_tune(int fd, uint32_t timeout_ms)
     setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout_ms, sizeof timeout_ms);
 }
 
+void socket_abort(int fd)
+{
+    const struct linger none = {.l_onoff = 1, .l_linger = 0};
+    setsockopt(fd, SOL_SOCKET, SO_LINGER, &none, sizeof none);
+}
+
 ssize_t socket_write(int fd, const mesh_bytes *stretches, uint32_t count)
 {
     struct iovec vec[STRETCHES_MAX];

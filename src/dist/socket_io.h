@@ -44,6 +44,10 @@ bool socket_is_local(int fd);
  * kernel, where nothing could go past it; what the peer does not acknowledge for timeout_ms ends the connection. */
 void socket_tune(int fd, uint32_t timeout_ms);
 
+/* Before a close: the peer is told at once, by a reset; what it has not been sent or has not acknowledged is dropped,
+ * and does not stand before that. */
+void socket_abort(int fd);
+
 /* Writes and reads without waiting and without a signal: how much, or the negative errno. A read of 0 is the end. */
 ssize_t socket_write(int fd, const mesh_bytes *stretches, uint32_t count);
 ssize_t socket_read(int fd, void *into, size_t size);

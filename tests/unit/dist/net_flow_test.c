@@ -253,6 +253,12 @@ static void who_is_silent_for_ticktime_is_down(void **state)
     uint8_t ticks[4];
     assert_int_equal(recv(raw.fd, ticks, sizeof ticks, 0), 4); /* it was told that a lives */
     assert_memory_equal(ticks, "\0\0\0\0", 4);
+    ssize_t more;
+    do {
+        more = recv(raw.fd, ticks, sizeof ticks, 0);
+    } while (more > 0);
+    assert_int_equal(more, -1); /* and is told of the end at once */
+    assert_int_equal(errno, ECONNRESET);
     net_link_release(link);
     link_close(&raw);
     stop_both();
