@@ -1,6 +1,6 @@
 # The commands of this project; CMake does the work (CMakePresets.json).
 .DEFAULT_GOAL := help
-.PHONY: help deps build all demo test test-aarch64 benchmark benchmark-cluster fuzz format lint exports clean
+.PHONY: help deps build all demo test test-aarch64 chaos benchmark benchmark-cluster fuzz format lint exports clean
 export JOBS ?= $(shell nproc)
 PRESETS := release asan tsan fuzz
 SECONDS ?= 60
@@ -25,6 +25,9 @@ test: ## Install what is missing, build, and run every test
 
 test-aarch64: ## Build for aarch64 and run the unit tests under qemu
 	@scripts/test-aarch64.sh
+
+chaos: ## Break clusters of real nodes for 15 minutes, and check what is promised
+	@scripts/chaos.sh
 
 benchmark: ## Install what is missing, build, and measure
 	@scripts/benchmark.sh

@@ -14,13 +14,22 @@ test_libs="cmocka"
 benchmark="libcaf-dev elixir libboost-context-dev"
 benchmark_tools="elixir"
 
+# The network namespaces of the scenarios.
+chaos="iproute2 nftables"
+chaos_tools="ip nft"
+
 case "${1:-build}" in
 build) wanted="$build" tools="$build_tools" libs="$build_libs" ;;
-test) wanted="$build $tests" tools="$build_tools $test_tools" libs="$build_libs $test_libs" ;;
+test) wanted="$build $tests $chaos" tools="$build_tools $test_tools $chaos_tools" libs="$build_libs $test_libs" ;;
 benchmark)
     wanted="$build $tests $benchmark"
     tools="$build_tools $test_tools $benchmark_tools"
     libs="$build_libs $test_libs"
+    ;;
+chaos)
+    wanted="$build $chaos"
+    tools="$build_tools $chaos_tools"
+    libs="$build_libs"
     ;;
 aarch64)
     wanted="$build gcc-aarch64-linux-gnu g++-aarch64-linux-gnu qemu-user-static"
@@ -28,7 +37,7 @@ aarch64)
     libs=""
     ;;
 *)
-    echo "usage: deps.sh [build|test|benchmark|aarch64]" >&2
+    echo "usage: deps.sh [build|test|chaos|benchmark|aarch64]" >&2
     exit 2
     ;;
 esac
