@@ -1,6 +1,6 @@
 # The commands of this project; CMake does the work (CMakePresets.json).
 .DEFAULT_GOAL := help
-.PHONY: help deps build all demo test test-aarch64 chaos benchmark benchmark-cluster fuzz format lint exports clean
+.PHONY: help deps build all demo demo-cluster test test-aarch64 chaos benchmark benchmark-cluster fuzz format lint exports clean
 export JOBS ?= $(shell nproc)
 PRESETS := release asan tsan fuzz
 SECONDS ?= 60
@@ -19,6 +19,9 @@ all: deps build test ## deps, build and test
 
 demo: ## Install what is missing, build, and run the demo
 	@scripts/demo.sh
+
+demo-cluster: ## The same for a cluster: a node is killed, one is drained, one joins
+	@scripts/demo-cluster.sh
 
 test: ## Install what is missing, build, and run every test
 	@scripts/test.sh $(PRESETS)
