@@ -50,7 +50,8 @@ static bool is_name(mesh_bytes alive)
     if (alive.len + 2 > sizeof full)
         return false;
     memcpy(full, alive.data, alive.len);
-    memcpy(full + alive.len, "@h", 2);
+    full[alive.len] = '@';
+    full[alive.len + 1] = 'h';
     return names_full((mesh_bytes){full, alive.len + 2});
 }
 

@@ -233,8 +233,8 @@ static bool find_number(mesh_term map, const char *key, uint64_t *number)
     for (uint32_t i = 0; i < pairs; i++) {
         if (mesh_read_atom_named(&r, key) == MESH_OK)
             return mesh_read_uint(&r, number) == MESH_OK;
-        int rc = mesh_read_skip(&r); /* the key, then its value */
-        if (rc != MESH_OK || (rc = mesh_read_skip(&r)) != MESH_OK)
+        const int key_rc = mesh_read_skip(&r), value_rc = mesh_read_skip(&r);
+        if (key_rc != MESH_OK || value_rc != MESH_OK)
             return false;
     }
     return false;
