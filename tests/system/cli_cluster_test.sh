@@ -5,15 +5,6 @@
 . "$(dirname "$0")/lib.sh"
 module="$2"
 
-await() {
-    tries=0
-    until "$@" >/dev/null 2>&1; do
-        tries=$((tries + 1))
-        [ "$tries" -lt 400 ] || fail "in vain: $*"
-        sleep 0.05
-    done
-}
-
 # Ports that nobody listens on, as the kernel chooses them: for epmd, and for a node without one.
 ports=$(perl -MIO::Socket::INET -e '
     print join " ", map { $_->sockport } map { IO::Socket::INET->new(Listen => 1, LocalAddr => "127.0.0.1") } 1..2')

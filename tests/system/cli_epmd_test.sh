@@ -3,16 +3,6 @@
 # mesh epmd in the place of Erlang's: real nodes register at it and find each other, and it ends as asked.
 . "$(dirname "$0")/lib.sh"
 
-# Waits until a command succeeds, 20 s at most.
-await() {
-    tries=0
-    until "$@" >/dev/null 2>&1; do
-        tries=$((tries + 1))
-        [ "$tries" -lt 400 ] || fail "in vain: $*"
-        sleep 0.05
-    done
-}
-
 # A port that nobody listens on: the kernel's choice, given by an erl that closes it again.
 port=$(erl -noshell -eval '{ok, S} = gen_tcp:listen(0, []), {ok, P} = inet:port(S), io:format("~w", [P]), halt().')
 ERL_EPMD_PORT="$port"

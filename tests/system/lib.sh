@@ -40,3 +40,13 @@ has() {
 has_error() {
     grep -qE -e "$1" "$dir/err" || fail "nothing like '$1' on standard error"
 }
+
+# await COMMAND…: waits until it succeeds, 20 s at most.
+await() {
+    tries=0
+    until "$@" >/dev/null 2>&1; do
+        tries=$((tries + 1))
+        [ "$tries" -lt 400 ] || fail "in vain: $*"
+        sleep 0.05
+    done
+}
